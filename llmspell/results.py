@@ -15,7 +15,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from llmspell_protocol.areas.agent import AgentExecuteReply
-from llmspell_protocol.areas.model import ModelEmbedReply
+from llmspell_protocol.areas.model_texts import ModelEmbedReply
 from llmspell_protocol.client.events import Output, Reply
 from llmspell_protocol.models import ChatResult
 

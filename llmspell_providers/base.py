@@ -17,9 +17,11 @@ from llmspell_protocol.models import (
     ModelInfo,
 )
 from llmspell_protocol.pulls import PullProgress
+from llmspell_protocol.scores import Scores, TokenCounts
 
 if TYPE_CHECKING:
     from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
+    from llmspell_protocol.areas.model_texts import Purpose
     from llmspell_providers.capabilities import Capabilities
     from llmspell_providers.spec import ModelSpec
 
@@ -115,8 +117,26 @@ class Provider(Protocol):
     ) -> Embeddings:
         """One vector for each of the texts, of which there is at least one."""
 
+    async def prefix(self, spec: ModelSpec, purpose: Purpose, *, found: FoundModel | None = None) -> str:
+        """What the model wants before a text that is embedded for a purpose; empty: nothing, or not known."""
+
     async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
         """The model's own token ids of a text."""
+
+    async def count_tokens(
+        self, spec: ModelSpec, texts: Sequence[str], *, found: FoundModel | None = None
+    ) -> TokenCounts:
+        """Tokens of each of the texts, of which there may be thousands: one question to the model, not one a text."""
+
+    async def rerank(
+        self, spec: ModelSpec, query: str, texts: Sequence[str], *, client: str, found: FoundModel | None = None
+    ) -> Scores:
+        """How well each of the texts, of which there is at least one, answers the query.
+
+        Raises:
+            Unsupported: the backend has no such models, or this one makes something else than scores.
+            ContextLengthExceeded: query and a text together are longer than the model reads; `index` tells which.
+        """
 
     async def close(self) -> None:
         """Ends everything that the backend has running."""

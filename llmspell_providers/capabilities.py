@@ -24,6 +24,7 @@ _NEEDS: Mapping[Word, Word] = {"tool_choice": "tools", "plain_vectors": "embed"}
 _OF_A_MODEL: Mapping[str, tuple[Word, ...]] = {
     "chat": ("chat", "raw", "schema", "tools", "tool_choice", "images", "reasoning", "streaming", "prefill"),
     "tools": ("tools", "tool_choice"),
+    "rerank": ("rerank",),
     "thinking": ("think",),
 }
 """What a model without an ability is refused for, whatever its backend can."""
@@ -62,6 +63,8 @@ class Capabilities:
         if not abilities:
             return self.supports
         missing = {word for ability, words in _OF_A_MODEL.items() if ability not in abilities for word in words}
+        if "rerank" in abilities and "embed" not in abilities:
+            missing |= {"embed", "plain_vectors"}  # whatever else a model is for, its vectors are of some use
         return {word: has and word not in missing for word, has in self.supports.items()}
 
     def refusal(self, word: Word, backend: str) -> Unsupported:

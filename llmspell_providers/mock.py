@@ -37,6 +37,7 @@ from llmspell_protocol.models import (
     Usage,
 )
 from llmspell_protocol.pulls import PullProgress, PullResult
+from llmspell_protocol.scores import Scores, TokenCounts
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import Capabilities, declare
 from llmspell_providers.openai_chat import parse_arguments
@@ -45,6 +46,7 @@ from llmspell_providers.vectors import packed
 
 if TYPE_CHECKING:
     from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
+    from llmspell_protocol.areas.model_texts import Purpose
 
 QUOTED_CHARACTERS = 200
 DIMENSIONS = 32
@@ -114,7 +116,8 @@ class MockProvider:
             context_length=CONTEXT_LENGTH,
             embedding_length=DIMENSIONS,
             chat_template=True,
-            capabilities=("chat", "embed", "tools"),
+            embed_tokens=CONTEXT_LENGTH,
+            capabilities=("chat", "embed", "rerank", "tools"),
         )
 
     async def pull(
@@ -201,9 +204,32 @@ class MockProvider:
             backend=self.name,
         )
 
+    async def prefix(self, spec: ModelSpec, purpose: Purpose, *, found: FoundModel | None = None) -> str:
+        """Nothing."""
+        return ""
+
     async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
         """One number a word."""
         return [_number(token) % 50_000 for token in _tokens(text)]
+
+    async def count_tokens(
+        self, spec: ModelSpec, texts: Sequence[str], *, found: FoundModel | None = None
+    ) -> TokenCounts:
+        """One a word; it adds none."""
+        return TokenCounts(counts=[len(_tokens(text)) for text in texts], added=0)
+
+    async def rerank(
+        self, spec: ModelSpec, query: str, texts: Sequence[str], *, client: str, found: FoundModel | None = None
+    ) -> Scores:
+        """The share of the query's words that a text has."""
+        asked = {token.lower() for token in _tokens(query)}
+        had = [{token.lower() for token in _tokens(text)} for text in texts]
+        return Scores(
+            scores=[len(asked & words) / max(1, len(asked)) for words in had],
+            usage=Usage(prompt_tokens=sum(len(_tokens(query)) + len(_tokens(text)) for text in texts)),
+            model=_model_id(spec),
+            backend=self.name,
+        )
 
     async def close(self) -> None:
         """Has nothing running."""

@@ -14,7 +14,7 @@ from tests.support.forked import end_server
 from tests.support.kernels import KernelProcess
 from tests.support.leftovers import Traces, adopt_orphans, left_since
 from tests.support.models import smollm2
-from tests.support.torch_models import TinyT5, minilm, smollm2_safetensors, tiny_t5
+from tests.support.torch_models import TinyT5, minilm, smollm2_safetensors, tiny_ranker, tiny_t5
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +33,12 @@ def _tiny_t5() -> TinyT5:
 def _smollm2_safetensors() -> Path:
     """The directory of SmolLM2-135M-Instruct as bfloat16 safetensors; needs the torch extra."""
     return smollm2_safetensors()
+
+
+@pytest.fixture(scope="session", name="tiny_ranker")
+def _tiny_ranker() -> Path:
+    """The directory of a cross-encoder whose scores are exact; needs the torch extra."""
+    return tiny_ranker()
 
 
 @pytest.fixture(scope="session", name="minilm")

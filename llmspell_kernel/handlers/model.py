@@ -11,7 +11,15 @@ from llmspell_kernel.area_handler import AreaHandler
 from llmspell_kernel.pull_reach import demand_files, demand_reach
 from llmspell_kernel.relay import relay
 from llmspell_kernel.request import Content, Request
-from llmspell_kernel.services.hooked_models import changed_chat, changed_embed, chat_data, given_chat, no_vectors
+from llmspell_kernel.services.hooked_models import (
+    changed_chat,
+    changed_embed,
+    changed_rerank,
+    chat_data,
+    given_chat,
+    no_scores,
+    no_vectors,
+)
 from llmspell_kernel.services.hooks.component import Component
 from llmspell_kernel.services.hooks.service import HooksService
 from llmspell_kernel.services.hooks.work import HookedWork
@@ -27,8 +35,6 @@ from llmspell_protocol.areas.found_models import (
 from llmspell_protocol.areas.model import (
     ModelAvailable,
     ModelAvailableReply,
-    ModelEmbed,
-    ModelEmbedReply,
     ModelInstallOllama,
     ModelInstallOllamaReply,
     ModelListReply,
@@ -41,17 +47,24 @@ from llmspell_protocol.areas.model import (
     ModelRemove,
     ModelRemoveReply,
     ModelStatusReply,
-    ModelTokenize,
-    ModelTokenizeReply,
     ModelUnload,
     ModelUnloadReply,
     ModelVerify,
     ModelVerifyReply,
     OfBackend,
 )
+from llmspell_protocol.areas.model_texts import (
+    ModelEmbed,
+    ModelEmbedReply,
+    ModelRerank,
+    ModelRerankReply,
+    ModelTokenize,
+    ModelTokenizeReply,
+)
 from llmspell_protocol.content import to_content
 from llmspell_protocol.models import ChatRequest, ChatResult, Embeddings, LoadedModel, ModelInfo
 from llmspell_protocol.pulls import PullProgress, PullResult
+from llmspell_protocol.scores import Scores
 
 _DOWNLOADED = "downloaded successfully"
 
@@ -196,7 +209,11 @@ class ModelHandler(AreaHandler):
         async def work(data: Mapping[str, Any]) -> Embeddings:
             asked = changed_embed(wanted, data)
             return await self._models.embed(
-                [*asked.input], model=asked.model, normalize=asked.normalize, client=request.caller.client
+                [*asked.input],
+                model=asked.model,
+                normalize=asked.normalize,
+                client=request.caller.client,
+                purpose=asked.purpose,
             )
 
         found = await self._hooks.around(
@@ -227,6 +244,33 @@ class ModelHandler(AreaHandler):
             warnings=found.warnings,
             vectors=found.data,
         )
+
+    async def rerank(self, request: Request, wanted: ModelRerank) -> ModelRerankReply:
+        """Scores of texts for a query."""
+
+        async def work(data: Mapping[str, Any]) -> Scores:
+            asked = changed_rerank(wanted, data)
+            return await self._models.rerank(
+                asked.query, [*asked.texts], model=asked.model, client=request.caller.client
+            )
+
+        found = await self._hooks.around(
+            request,
+            HookedWork(
+                before="BeforeModelExecution",
+                after="AfterModelExecution",
+                error="ModelError",
+                component=Component("model", wanted.model),
+                data={"model": wanted.model, "query": wanted.query, "texts": [*wanted.texts]},
+                work=work,
+                shown=lambda made: {"count": len(made.scores)},
+                details=lambda made: {"usage": to_content(made.usage), "model": made.model},
+                made=no_scores,
+                target="model",
+                check=lambda data: changed_rerank(wanted, data),
+            ),
+        )
+        return ModelRerankReply(model=found.model, backend=found.backend, scores=found.scores, usage=found.usage)
 
     async def tokenize(self, request: Request, wanted: ModelTokenize) -> ModelTokenizeReply:
         """Token ids of a text."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from llmspell_kernel.services.hooks.given import given, listed
-from llmspell_protocol.areas.model import ModelEmbed
+from llmspell_protocol.areas.model_texts import ModelEmbed, ModelRerank
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Forbidden, InvalidRequest
 from llmspell_protocol.models import ChatMessage, ChatRequest, ChatResult, Timings, Usage
@@ -72,7 +72,25 @@ def changed_embed(wanted: ModelEmbed, data: Mapping[str, Any]) -> ModelEmbed:
     content = {"model": data["model"], "input": listed(data["input"])}
     if content == {"model": wanted.model, "input": [*wanted.input]}:
         return wanted
-    return given(ModelEmbed, "embed", {**content, "normalize": wanted.normalize})
+    kept = {"normalize": wanted.normalize, "purpose": wanted.purpose}
+    return given(ModelEmbed, "embed", {**content, **kept})
+
+
+def no_scores(_value: Any) -> NoReturn:
+    """Raises: scores come from a model alone."""
+    raise Forbidden("Operation cancelled by hook: scores can't be left out or replaced")
+
+
+def changed_rerank(wanted: ModelRerank, data: Mapping[str, Any]) -> ModelRerank:
+    """The same for scores: the model, the query and the texts.
+
+    Raises:
+        InvalidRequest: what hooks gave is none.
+    """
+    content = {"model": data["model"], "query": data["query"], "texts": listed(data["texts"])}
+    if content == {"model": wanted.model, "query": wanted.query, "texts": [*wanted.texts]}:
+        return wanted
+    return given(ModelRerank, "rerank", content)
 
 
 def _list(value: Any) -> Sequence[Any]:

@@ -26,6 +26,7 @@ from llmspell_protocol.models import (
     ModelInfo,
     Speculation,
 )
+from llmspell_protocol.scores import Scores, TokenCounts
 from llmspell_providers.registry import LocatedModel, ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import ProviderSettings
     from llmspell_profiles.schema.settings import Settings
     from llmspell_protocol.areas.model import ModelProvidersReply
+    from llmspell_protocol.areas.model_texts import Purpose
     from llmspell_providers.base import Provider
 
 
@@ -199,8 +201,10 @@ class ModelsService:
 
         return with_a_seeing_model(chunks, self._registry)
 
-    async def embed(self, texts: list[str], *, model: str | None, normalize: bool, client: str) -> Embeddings:
-        """One vector a text.
+    async def embed(
+        self, texts: list[str], *, model: str | None, normalize: bool, client: str, purpose: Purpose | None = None
+    ) -> Embeddings:
+        """One vector a text; a `purpose` puts what the model wants for it before each of them.
 
         Without a model (or with an empty name) the one of the settings, else an installed embedding model, else the
         default one with a warning in the result.
@@ -221,6 +225,8 @@ class ModelsService:
                 error.hint = f"llmspell model pull {better} for embeddings, and then the same again"
             raise
         self._used(LocatedModel(provider, spec, found), client)
+        if purpose is not None and (prefix := await provider.prefix(spec, purpose, found=found)):
+            texts = [prefix + text for text in texts]
         embeddings = await provider.embed(spec, texts, normalize=normalize, client=client, found=found)
         return replace(embeddings, warnings=warnings)
 
@@ -231,6 +237,28 @@ class ModelsService:
     def _used(self, located: LocatedModel, client: str) -> None:
         name = located.found.id if located.found is not None else None
         self.users.uses(client, located.provider.name, name or str(replace(located.spec, backend=None)))
+
+    async def rerank(self, query: str, texts: Sequence[str], *, model: str, client: str) -> Scores:
+        """How well each text answers the query, by a model that was made for that; higher is better.
+
+        Raises:
+            InvalidRequest: there are no texts.
+            ModelNotFound, Unsupported, ContextLengthExceeded: as `Provider.rerank` says.
+        """
+        if not texts:
+            raise InvalidRequest("texts: at least one text is needed")
+        provider, spec, found = await self.locate(model)
+        self._used(LocatedModel(provider, spec, found), client)
+        return await provider.rerank(spec, query, texts, client=client, found=found)
+
+    async def count_tokens(self, model: str, texts: Sequence[str]) -> TokenCounts:
+        """Tokens of each text in a model, and how many it adds to one that it embeds.
+
+        Raises:
+            Unsupported: the backend counts none.
+        """
+        provider, spec, found = await self.locate(model)
+        return await provider.count_tokens(spec, texts, found=found)
 
     async def tokenize(self, model: str, text: str) -> list[int]:
         """The model's own token ids of a text."""

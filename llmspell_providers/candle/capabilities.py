@@ -28,6 +28,11 @@ _ALL_LACK: Mapping[Word, str] = {
     "images": "its engines take text alone",
     "truncate": "a prompt that is too long is refused",
 }
+_LACKED_OPERATIONS: Mapping[str, Mapping[Word, str]] = {
+    "llama-cpp-python": {"rerank": "the engine llama-cpp-python gives no scores"},
+}
+"""What an engine does not do with any model. Scores of llama-cpp-python: its `embed` reads as many numbers as a vector
+has, of a memory that holds one."""
 _MEANS: Mapping[Ability, Word] = {"prefix_cache": "cached_tokens"}
 """What a lacking ability means for requests, where that is another word."""
 
@@ -43,7 +48,7 @@ def _capabilities(engine: str) -> Capabilities:
         lacks["think"] = lacks["reasoning"]
     return declare(
         options=_OPTIONS.get(engine, LLAMA_OPTIONS),
-        lacks={**_ALL_LACK, **lacks},
+        lacks={**_ALL_LACK, **lacks, **_LACKED_OPERATIONS.get(engine, {})},
         no_option="its engine has no such option",
         never_drafts="speculation" in lacks,
         grammar=Grammar(integer_bounds="integer_bounds" not in LACKS[engine]),

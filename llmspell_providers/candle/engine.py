@@ -5,14 +5,18 @@ Knows neither frames nor threads: an engine gets plain request content and a `Re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from llmspell_protocol.models import FinishReason, Format, ToolCall
+from llmspell_protocol.scores import TokenCounts
 from llmspell_providers.candle.speculation import Drafts, Speculation, Wanted, drafts
+
+RANK = "rank"
+"""The pooling of models that score texts for a question."""
 
 Ability = str
 """A word of `ABILITIES`."""
@@ -162,6 +166,14 @@ class Vectors:
     prompt_tokens: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """A score a text, in their order, as the model gave it."""
+
+    scores: Sequence[float]
+    prompt_tokens: int
+
+
 class EngineCancelled(Exception):
     """The reply was cancelled and the engine has let go of it."""
 
@@ -184,7 +196,7 @@ class Reply(Protocol):
 
 
 class Engine(Protocol):
-    """A loaded model. `chat`, `embed` and `tokenize` are called on threads of their own, side by side."""
+    """A loaded model. `chat`, `embed`, `rerank` and `tokenize` are called on threads of their own, side by side."""
 
     name: str
     version: str
@@ -218,6 +230,18 @@ class Engine(Protocol):
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text, without the tokens that mark a beginning or an end."""
 
+    def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """How many tokens `tokenize` gives for each text, and how many `embed` adds to one."""
+
+    def rerank(self, query: str, texts: Sequence[str], reply: Reply) -> Ranking:
+        """How well each text answers the query; asked of models that score alone.
+
+        Raises:
+            EngineCancelled: as `embed`.
+            ContextLengthExceeded: query and a text together are longer than the engine can read at once.
+            Unsupported: the engine does not score.
+        """
+
     def busy_slots(self) -> int:
         """How many slots the engine itself holds as working at this moment."""
 
@@ -241,6 +265,24 @@ def text_too_long(tokens: int, limit: int) -> ContextLengthExceeded:
     )
 
 
+def no_scores(model: str) -> Unsupported:
+    """The error for texts to be scored by a model that does something else."""
+    return Unsupported(
+        f"{model} does not score texts",
+        hint="a model that does shows the capability rerank (llmspell model info), such as bge-reranker-v2-m3",
+        details={"operation": "rerank"},
+    )
+
+
+def no_vectors(model: str) -> Unsupported:
+    """The error for texts to be embedded by a model that scores them."""
+    return Unsupported(
+        f"{model} scores texts for a question and makes no embeddings",
+        hint="a model that makes them shows the capability embed (llmspell model info), such as all-minilm:l6-v2",
+        details={"operation": "embed"},
+    )
+
+
 def no_tokens() -> InvalidRequest:
     """The error for a prompt of which nothing is left once it is tokens: an empty one, or a template's whim."""
     return InvalidRequest(
@@ -249,10 +291,12 @@ def no_tokens() -> InvalidRequest:
     )
 
 
-def no_chat(model: str) -> Unsupported:
-    """The error for a conversation with a model that only makes embeddings."""
+def no_chat(model: str, capabilities: Collection[str]) -> Unsupported:
+    """The error for a conversation with a model that only makes embeddings, or scores."""
+    scores = "rerank" in capabilities
     return Unsupported(
-        f"{model} makes embeddings and does not chat",
-        hint="llmspell embed makes them; a model that chats shows the capability (llmspell model info)",
+        f"{model} {'scores texts for a question' if scores else 'makes embeddings'} and does not chat",
+        hint=f"{'' if scores else 'llmspell embed makes them; '}"
+        "a model that chats shows the capability (llmspell model info)",
         details={"operation": "chat"},
     )

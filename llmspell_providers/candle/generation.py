@@ -179,6 +179,15 @@ def engine_error(error: Mapping[str, Any]) -> Exception:
     return ModelError(f"the engine failed: {one_line(message)}")
 
 
+def of_text(error: Exception, place: int, count: int) -> Exception:
+    """The same error, where a text was too long, with which of `count` texts that is, from 0."""
+    if not isinstance(error, ContextLengthExceeded):
+        return error
+    return ContextLengthExceeded(
+        f"text {place + 1} of {count}: {error.message}", hint=error.hint, details={**error.details, "index": place}
+    )
+
+
 def template_refusal(message: str) -> InvalidRequest | None:
     """The error for messages that a chat template will not have, in its own words; None: it is about something else."""
     own, failed = _TEMPLATE_SAYS.search(message), _TEMPLATE_FAILS.search(message)

@@ -14,7 +14,7 @@ from typing import Any
 from llmspell_protocol.errors import InvalidRequest, ModelLoadFailed
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device, our_names
-from llmspell_providers.candle.engine import Prepared
+from llmspell_providers.candle.engine import RANK, Prepared
 from llmspell_providers.candle.generation import OnChunk, one_line, template_refusal
 from llmspell_providers.candle.http_socket import SocketClient
 from llmspell_providers.candle.server_engine import ServerEngine
@@ -77,6 +77,9 @@ class XLlamaCpp(ServerEngine):
         parameters.embedding = True
         if prepared.pooling is None:
             parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        elif prepared.pooling == RANK:
+            # The server scores only where it was told to, whatever the file says.
+            parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_RANK
         flash = xllamacpp.llama_flash_attn_type
         parameters.flash_attn_type = (
             flash.LLAMA_FLASH_ATTN_TYPE_AUTO if launch.flash_attention else flash.LLAMA_FLASH_ATTN_TYPE_DISABLED
@@ -112,6 +115,10 @@ class _LibraryCalls:
 
     def embed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._server.handle_embeddings(body)
+        return answer
+
+    def rerank(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._server.handle_rerank(body)
         return answer
 
     def _call(self, call: Callable[..., object], body: Mapping[str, Any], on_chunk: OnChunk) -> None:

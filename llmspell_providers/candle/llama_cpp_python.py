@@ -20,7 +20,8 @@ from typing import Any
 from llmspell_protocol.errors import ConfigError, ContextLengthExceeded, ModelLoadFailed
 from llmspell_protocol.extras import install_command
 from llmspell_protocol.models import FinishReason
-from llmspell_providers.candle.capabilities import LACKS
+from llmspell_protocol.scores import TokenCounts
+from llmspell_providers.candle.capabilities import CAPABILITIES, LACKS
 from llmspell_providers.candle.control_words import ControlWords
 from llmspell_providers.candle.devices import choose_device
 from llmspell_providers.candle.engine import (
@@ -28,6 +29,7 @@ from llmspell_providers.candle.engine import (
     EngineCancelled,
     Outcome,
     Prepared,
+    Ranking,
     Reply,
     Vectors,
     no_tokens,
@@ -142,6 +144,15 @@ class LlamaCppPython:
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text (see `Engine.tokenize`)."""
         return self._tokens_of(text, False)
+
+    def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Tokens of many texts (see `Engine.count_tokens`)."""
+        added = len(self._model.tokenize(b"", add_bos=True, special=False))
+        return TokenCounts(counts=[len(self._tokens_of(text, False)) for text in texts], added=added)
+
+    def rerank(self, query: str, texts: Sequence[str], reply: Reply) -> Ranking:
+        """Raises `Unsupported`: the library reads more numbers of a score than there are."""
+        raise CAPABILITIES[self.name].refusal("rerank", "candle")
 
     def _tokens_of(self, text: str, control: bool) -> list[int]:
         tokens: list[int] = self._model.tokenize(text.encode(), add_bos=False, special=control)

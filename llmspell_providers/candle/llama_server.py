@@ -19,7 +19,7 @@ from typing import Any
 from llmspell_protocol.errors import ModelError, ModelLoadFailed
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device, our_names
-from llmspell_providers.candle.engine import Prepared
+from llmspell_providers.candle.engine import RANK, Prepared
 from llmspell_providers.candle.generation import OnChunk
 from llmspell_providers.candle.http_socket import SocketClient
 from llmspell_providers.candle.server_binary import ServerBinary, examine
@@ -117,6 +117,11 @@ class _HttpCalls:
             answer: Mapping[str, Any] = self._http.compute("/v1/embeddings", body)
         return answer
 
+    def rerank(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        with self._connected():
+            answer: Mapping[str, Any] = self._http.compute("/v1/rerank", body)
+        return answer
+
     def get(self, path: str) -> Any:
         with self._connected():
             return self._http.get(path)
@@ -155,7 +160,9 @@ def _command(
     command += ["--batch-size", batch, "--ubatch-size", batch, "--threads", threads, "--threads-batch", threads]
     # The slot that is not named in a request is then the least recently used one, as our own table has it.
     command += ["--slot-prompt-similarity", "0.0", "--cache-ram", str(launch.prompt_cache_bytes // (1 << 20))]
-    command += ["--embeddings"] if prepared.pooling is not None else ["--embeddings", "--pooling", "mean"]
+    command += ["--embeddings"]
+    if prepared.pooling in (None, RANK):
+        command += ["--pooling", prepared.pooling or "mean"]
     command += ["--flash-attn", "auto" if launch.flash_attention else "off"]
     if drafts is not None:
         command += ["--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", str(drafts.key_tokens)]

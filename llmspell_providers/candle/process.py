@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import stat
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from llmspell_protocol.calls import EXITED, Call, Calls
@@ -26,11 +24,13 @@ from llmspell_protocol.models import (
     ToolCall,
     Usage,
 )
+from llmspell_protocol.scores import Scores, TokenCounts
 from llmspell_providers.candle import watch
 from llmspell_providers.candle.engine import Launch, LoadedState
 from llmspell_providers.candle.socket_directory import SocketDirectory
 from llmspell_providers.candle.watch import Fault, Watch
 from llmspell_providers.candle.worker_end import crash, ended_for, out_of_memory, refused, unasked_end
+from llmspell_providers.candle.worker_log import WorkerLog, size_of
 
 __all__ = ["Launch", "LoadedState", "ModelProcess"]
 
@@ -38,8 +38,8 @@ BACKEND = "candle"
 _WORKER = "llmspell_providers.candle.worker"
 _EMBED_TEXTS_A_FRAME = 256
 """Keeps a frame of vectors far below the frame limit (256 × 8,192 dimensions are 8 MiB)."""
-_LOG_TAIL_LINES = 12
-_LOG_TAIL_BYTES = 8192
+_COUNTED_CHARACTERS_A_FRAME = 4 << 20
+"""Of four bytes each at most: a quarter of what a frame takes."""
 _CARDS = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 """Which graphics cards this user may use, as schedulers of clusters say it."""
 _NO_HUB = {
@@ -52,7 +52,7 @@ _NO_HUB = {
 """A model that is loaded is complete on disk: no server is asked for more of it."""
 _NO_DEBUGGER = {"GGML_NO_BACKTRACE": "1"}
 """An engine that gives up would start a debugger on itself, whose lines bury why it did."""
-STOP_WITHIN_S = {"chat": 30.0, "tokenize": 30.0, "embed": 300.0}
+STOP_WITHIN_S = {"chat": 30.0, "tokenize": 30.0, "count_tokens": 30.0, "embed": 300.0, "rerank": 300.0}
 """How long a request that no caller waits for may go on: an engine looks between two steps, and one step of a large
 model on a slow processor takes seconds; texts to be embedded are one step each. A chat template may go on for ever."""
 _PATIENCE = 10
@@ -84,7 +84,7 @@ class ModelProcess:
         self._open_at_end = 0
         self._stop_timers: set[asyncio.TimerHandle] = set()
         self._is_ending = False
-        self._log_start = _size(launch.log_path)
+        self._log = WorkerLog(launch.log_path)
         self._sockets = SocketDirectory()
         try:
             child = Child.spawn(
@@ -103,7 +103,7 @@ class ModelProcess:
         self._watch = Watch(
             lambda: self._watched,
             # Beside its own memory a worker maps its files.
-            limit_bytes=None if limit is None else limit + _size(launch.path),
+            limit_bytes=None if limit is None else limit + size_of(launch.path),
             found=self._end_for,
         )
 
@@ -127,7 +127,7 @@ class ModelProcess:
             process._child.kill()
             await asyncio.shield(process._child.exited)
             if isinstance(error, ModelLoadFailed):
-                raise refused(error, launch, process._log_tail()) from error
+                raise refused(error, launch, process._log.tail()) from error
             raise
         return process
 
@@ -192,6 +192,26 @@ class ModelProcess:
         """The token ids of a text."""
         tokens: list[int] = (await self._answer("tokenize", text=text))["tokens"]
         return tokens
+
+    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Tokens of each text, and how many the model adds to one that it embeds."""
+        counts: list[int] = []
+        added = 0
+        for part in _parts(texts):
+            frame = await self._answer("count_tokens", texts=part)
+            counts += frame["counts"]
+            added = frame["added"]
+        return TokenCounts(counts=counts, added=added)
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Scores:
+        """A score a text."""
+        frame = await self._answer("rerank", query=query, texts=list(texts))
+        return Scores(
+            scores=tuple(frame["scores"]),
+            usage=Usage(prompt_tokens=frame["prompt_tokens"]),
+            model=self.launch.model,
+            backend=BACKEND,
+        )
 
     async def stats(self) -> dict[str, Any]:
         """`memory_bytes` (resident, mapped weights included), `busy_slots`, `slots`, `requests`."""
@@ -296,7 +316,7 @@ class ModelProcess:
         if frame["op"] != EXITED:
             error = error_from_content(frame["error"])
             if isinstance(error, OutOfMemory) and self._is_loaded:
-                lines, others = self._log_tail(), self._calls.wanted
+                lines, others = self._log.tail(), self._calls.wanted
                 # What it holds by now is given back by its end alone; the next request must not come to it.
                 self._end_for("no_memory")
                 await asyncio.shield(self._child.exited)
@@ -321,7 +341,7 @@ class ModelProcess:
             self._open_at_end = self._calls.failed_at_exit
             self._forget_timers()
             # Now, before a next worker of the same model writes to the same log.
-            self._log_at_end = self._log_tail()
+            self._log_at_end = self._log.tail()
             self._sockets.remove()
             if not self._is_ending:
                 why = None if self._ended is None else _ENDED[self._ended]
@@ -354,20 +374,19 @@ class ModelProcess:
         )
         return ChatChunk(tool_calls=calls, result=result)
 
-    def _log_tail(self) -> list[str]:
-        """The last lines that this worker wrote to its log; none where it had no log that can be read."""
-        path = self.launch.log_path
-        if path is None or not _size(path):
-            return []
-        try:
-            with path.open("rb") as log:
-                size = _size(path)
-                began = self._log_start if self._log_start <= size else 0  # put aside meanwhile, and begun anew
-                log.seek(max(began, size - _LOG_TAIL_BYTES))
-                lines = log.read(_LOG_TAIL_BYTES).decode(errors="replace").splitlines()
-        except OSError:
-            return []
-        return [line for line in lines if line.strip()][-_LOG_TAIL_LINES:]
+
+def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in parts that fit a frame; one that is longer than that alone is a part of its own."""
+    part: list[str] = []
+    characters = 0
+    for text in texts:
+        if part and characters + len(text) > _COUNTED_CHARACTERS_A_FRAME:
+            yield part
+            part, characters = [], 0
+        part.append(text)
+        characters += len(text)
+    if part:
+        yield part
 
 
 def _environment(launch: Launch) -> dict[str, str]:
@@ -376,12 +395,3 @@ def _environment(launch: Launch) -> dict[str, str]:
     if launch.format == "safetensors":
         return {**cards, **_NO_HUB}  # how long its threads spin is PyTorch's own: transformer/threads.py
     return {**cards, **_NO_DEBUGGER, "GOMP_SPINCOUNT": str(launch.spin_count)}
-
-
-def _size(path: Path | None) -> int:
-    """The bytes of a log; 0 where there is none that can be read."""
-    try:
-        status = path.stat() if path is not None else None
-    except OSError:
-        return 0
-    return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else 0

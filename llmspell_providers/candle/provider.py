@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,6 @@ from llmspell_protocol.models import (
     SAMPLING,
     ChatChunk,
     ChatRequest,
-    Embeddings,
     HealthStatus,
     LoadedModel,
     LoadOptions,
@@ -36,7 +35,7 @@ from llmspell_protocol.models import (
 from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.base import FoundModel
 from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
-from llmspell_providers.candle.context_size import Wish, with_way_out
+from llmspell_providers.candle.context_size import USUAL, Wish, with_way_out
 from llmspell_providers.candle.engine import no_chat
 from llmspell_providers.candle.installed_engines import installed_engines, why_missing
 from llmspell_providers.candle.installed_model import InstalledModel, installed
@@ -44,6 +43,7 @@ from llmspell_providers.candle.loaded_model import loaded_model
 from llmspell_providers.candle.loading import Loader
 from llmspell_providers.candle.server_binary import find_server
 from llmspell_providers.candle.speculation import Wanted, nothing_to_draft
+from llmspell_providers.candle.text_requests import TextRequests
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.pull import Puller, pull_environment
@@ -59,14 +59,11 @@ if TYPE_CHECKING:
     from llmspell_providers.library.manifest import Manifest
     from llmspell_providers.residency.residency import Residency, Turn
 
-_TOKENIZE = "tokenize"
-"""The client of requests without one: all of these share one turn in the queue."""
-
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class CandleProvider:
+class CandleProvider(TextRequests):
     """A backend of type `candle`; belongs to one event loop."""
 
     def __init__(
@@ -158,7 +155,9 @@ class CandleProvider:
         if (damage := await asyncio.to_thread(self.store.damage, manifest)) is not None:
             raise damage.error()
         path = str(self.store.path(manifest))
-        return manifest.info(backend=self.name, loaded=self._is_loaded(manifest), path=path)
+        return manifest.info(
+            backend=self.name, loaded=self._is_loaded(manifest), path=path, embed_tokens=self._embed_tokens(manifest)
+        )
 
     def pull(
         self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
@@ -226,7 +225,7 @@ class CandleProvider:
         manifest = await self._manifest(spec, found)
         # Files that do not say what they are for are asked when they are loaded.
         if manifest.capabilities and "chat" not in manifest.capabilities:
-            raise no_chat(manifest.id)
+            raise no_chat(manifest.id, manifest.capabilities)
         options = self._resolved(request.options)
         self._check_drafts(manifest, request.speculation)
         blueprint = self._blueprint_for_chat(manifest, request)
@@ -240,21 +239,6 @@ class CandleProvider:
             async with aclosing(turn.worker.chat(asked)) as chunks:
                 while (chunk := await self._in_time(self._next(chunks, manifest), manifest)) is not None:
                     yield chunk if chunk.result is None else self._completed(chunk, turn)
-
-    async def embed(
-        self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str, found: FoundModel | None = None
-    ) -> Embeddings:
-        """One vector a text."""
-        manifest = await self._manifest(spec, found)
-        async with self._turn(manifest, client, embeds=True) as turn:
-            vectors = await self._in_time(turn.worker.embed(texts, normalize=normalize), manifest)
-        return replace(vectors, backend=self.name)
-
-    async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
-        """The model's own token ids of a text."""
-        manifest = await self._manifest(spec, found)
-        async with self._turn(manifest, _TOKENIZE) as turn:
-            return await self._in_time(turn.worker.tokenize(text), manifest)
 
     async def close(self) -> None:
         """Ends the pulls; the workers belong to the residency."""
@@ -377,6 +361,18 @@ class CandleProvider:
         context_size = turn.worker.loaded.context_size
         result = replace(chunk.result, timings=timings, backend=self.name, context_size=context_size)
         return replace(chunk, result=result)
+
+    def _embed_tokens(self, manifest: Manifest) -> int:
+        """The longest text that is embedded or scored at once: as the model is loaded, else as it will be."""
+        model = self._residency.get(self._key(manifest))
+        if model is not None and model.worker is not None:
+            context = model.worker.loaded.context_size
+        else:
+            wanted = self._settings.context_size
+            context = min(USUAL if wanted == "auto" else wanted, manifest.context_length or USUAL)
+        chats = not manifest.capabilities or "chat" in manifest.capabilities
+        # A model that chats reads in short steps, for others' streams; only PyTorch's make no difference.
+        return min(context, self._settings.batch_size) if chats and manifest.format == "gguf" else context
 
     def _server_path(self) -> Path | None:
         return find_server(self._settings.server_path, self._search_path)

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from llmspell_protocol.errors import ModelError
+from llmspell_protocol.scores import TokenCounts
 from llmspell_providers.candle.control_words import ControlWords
 from llmspell_providers.candle.demanded_calls import Silent, call_body, call_of
-from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Reply, Vectors
-from llmspell_providers.candle.generation import DISCARD, Generation, OnChunk, engine_error
+from llmspell_providers.candle.engine import Ability, EngineCancelled, Outcome, Prepared, Ranking, Reply, Vectors
+from llmspell_providers.candle.generation import DISCARD, Generation, OnChunk, engine_error, of_text
 from llmspell_providers.candle.prompt_pieces import PieceReader, PieceTimes, ReadAhead
 from llmspell_providers.candle.slots import Place, SlotTable, Talk
 from llmspell_providers.candle.speculation import Speculation
@@ -22,6 +23,9 @@ from llmspell_providers.openai_chat import chat_body
 from llmspell_providers.schemas.tools import must_call
 from llmspell_providers.token_estimate import CHARACTERS_A_TOKEN
 from llmspell_providers.vectors import packed
+
+_BETWEEN = -1
+"""Stands between texts whose tokens are counted; no vocabulary has it."""
 
 
 class ServerCalls(Protocol):
@@ -38,6 +42,9 @@ class ServerCalls(Protocol):
 
     def embed(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Makes embeddings."""
+
+    def rerank(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Scores documents for a query."""
 
     def get(self, path: str) -> Any:
         """The parsed answer to a GET; raises `ModelError` for any status but 200."""
@@ -73,6 +80,7 @@ class ServerEngine:
         self._words = ControlWords(self._tokens)
         self._lock = threading.Lock()
         self._embedding = threading.Lock()
+        self._added: int | None = None
         self._table = SlotTable(self.slots, keeps_evicted=prepared.launch.prompt_cache_bytes > 0)
         self._reader = PieceReader(prepared.batch_size)
 
@@ -166,10 +174,46 @@ class ServerEngine:
                     self._table.overwrite(1)
                 answer = self._server.embed({"input": [text], "embd_normalize": 2 if normalize else -1})
                 if "error" in answer:
-                    raise engine_error(answer["error"])
+                    raise of_text(engine_error(answer["error"]), len(rows), len(texts))
                 rows.append(answer["data"][0]["embedding"])
                 prompt_tokens += answer["usage"]["prompt_tokens"]
         return Vectors(data=packed(rows), count=len(rows), dimensions=len(rows[0]), prompt_tokens=prompt_tokens)
+
+    def rerank(self, query: str, texts: Sequence[str], reply: Reply) -> Ranking:
+        """A score a text (see `Engine.rerank`)."""
+        scores: list[float] = []
+        prompt_tokens = 0
+        # One at a time, as texts to be embedded.
+        with self._embedding:
+            for place, text in enumerate(texts):
+                if reply.cancelled:
+                    raise EngineCancelled
+                with self._lock:
+                    self._table.overwrite(1)
+                answer = self._server.rerank({"query": query, "documents": [text]})
+                if "error" in answer:
+                    raise of_text(engine_error(answer["error"]), place, len(texts))
+                scores.append(float(answer["results"][0]["relevance_score"]))
+                prompt_tokens += answer["usage"]["prompt_tokens"]
+        return Ranking(scores=scores, prompt_tokens=prompt_tokens)
+
+    def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Tokens of many texts (see `Engine.count_tokens`)."""
+        if self._added is None:
+            empty = {"content": "", "add_special": True, "parse_special": False}
+            self._added = len(self._server.post("/tokenize", empty)["tokens"])
+        # One question for all: the server takes texts and tokens in turn, and gives back what is a token already.
+        content = [part for text in texts for part in (text, _BETWEEN)]
+        counts: list[int] = []
+        count = 0
+        question = {"content": content, "add_special": False, "parse_special": False}
+        for token in self._server.post("/tokenize", question)["tokens"]:
+            if token == _BETWEEN:
+                counts.append(count)
+                count = 0
+            else:
+                count += 1
+        return TokenCounts(counts=counts, added=self._added)
 
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text (see `Engine.tokenize`)."""

@@ -26,7 +26,17 @@ from llmspell_protocol.incidents import incident_in_worker
 from llmspell_protocol.worker_memory import is_for_want_of_memory, lift
 from llmspell_providers.candle.capabilities import LACKS, engine_of
 from llmspell_providers.candle.cpu import physical_cores, usable_cores
-from llmspell_providers.candle.engine import Engine, EngineCancelled, Launch, LoadedState, Outcome, Prepared, no_chat
+from llmspell_providers.candle.engine import (
+    Engine,
+    EngineCancelled,
+    Launch,
+    LoadedState,
+    Outcome,
+    Prepared,
+    no_chat,
+    no_scores,
+    no_vectors,
+)
 from llmspell_providers.candle.model_files import ModelFiles, read_model_files
 from llmspell_providers.candle.stream import Flusher, PipeReply
 from llmspell_providers.candle.template_trial import TemplateTrial
@@ -53,6 +63,7 @@ class Worker:
         self._window_ms = 0
         self._capabilities: tuple[str, ...] = ()
         self._templates: Mapping[str, str] = {}
+        self._model = ""
         self._engine: Engine
 
     def run(self) -> None:
@@ -85,6 +96,7 @@ class Worker:
             check_templates=trial.check,
         )
         self._capabilities = files.capabilities
+        self._model = launch.model
         self._templates = files.templates
         self._engine, warnings = load_engine(prepared)
         # What translates (T5) has no chat template by its nature.
@@ -150,7 +162,7 @@ class Worker:
     def _chat(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         request = frame["request"]
         if "chat" not in self._capabilities:
-            raise no_chat(request["model"])
+            raise no_chat(request["model"], self._capabilities)
         if request["tools"] and not self._engine.tools:
             raise Unsupported(
                 f"{request['model']} cannot call tools: {self._why_no_tools()}",
@@ -171,6 +183,8 @@ class Worker:
         return "its chat template has no place for them"
 
     def _embed(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
+        if "rerank" in self._capabilities:
+            raise no_vectors(self._model)
         vectors = self._engine.embed(frame["texts"], reply, normalize=frame["normalize"])
         return {
             "data": vectors.data,
@@ -178,6 +192,15 @@ class Worker:
             "dimensions": vectors.dimensions,
             "prompt_tokens": vectors.prompt_tokens,
         }
+
+    def _rerank(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
+        if "rerank" not in self._capabilities:
+            raise no_scores(self._model)
+        ranking = self._engine.rerank(frame["query"], frame["texts"], reply)
+        return {"scores": list(ranking.scores), "prompt_tokens": ranking.prompt_tokens}
+
+    def _count_tokens(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
+        return {**to_content(self._engine.count_tokens(frame["texts"]))}
 
     def _tokenize(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         return {"tokens": self._engine.tokenize(frame["text"])}

@@ -83,14 +83,16 @@ class CatalogEntry:
     @property
     def is_repository(self) -> bool:
         """Whether its source is a whole repository of GGUF files, which may have other quantizations as well."""
-        return bool(self.quantizations) and all(_REPOSITORY.fullmatch(source) for source in self.sources)
+        places = [source for source in self.sources if not _is_folder(source)]
+        return bool(self.quantizations) and all(_REPOSITORY.fullmatch(place) for place in places)
 
     def addresses(self, quantization: str | None) -> list[str]:
-        """The sources for a quantization."""
+        """The sources for a quantization; a package's folder stands in for the default one, whatever it has."""
         chosen = quantization or ""
         return [
             source.replace("{quantization}", chosen).replace("{quantization_lower}", chosen.lower())
             for source in self.sources
+            if chosen == (self.default_quantization or "") or not _is_folder(source)
         ]
 
     def pin(self, quantization: str | None) -> Pin:
@@ -196,7 +198,7 @@ class Catalog:
         ]
 
     def embedders(self, backend: str) -> list[CatalogEntry]:
-        """The models that are there for embeddings, recommended ones first."""
+        """The models that are there for embeddings, recommended ones first; the first of all needs no hub."""
         found = [one for one in self.entries if one.backend == backend and "embed" in one.capabilities]
         return sorted(found, key=lambda one: not one.recommended)
 
@@ -212,11 +214,12 @@ class Catalog:
         return ", ".join(shown) + (f" and {more} more (llmspell model available)" if more else "")
 
     def names(self, backend: str = "candle") -> dict[str, list[str]]:
-        """The names by kind: `{"GGUF models": […], "T5 models": […]}`."""
+        """The names by kind: `{"GGUF models": […], "Encoder models": […], "T5 models": […]}`."""
         kinds: dict[str, list[str]] = {}
         for entry in self.entries:
             if entry.backend == backend:
-                kind = "GGUF" if entry.format == "gguf" else entry.family.upper()
+                of_weights = "T5" if entry.family == "t5" else "Encoder"
+                kind = "GGUF" if entry.format == "gguf" else of_weights
                 kinds.setdefault(f"{kind} models", []).append(entry.id)
         return kinds
 
@@ -243,6 +246,11 @@ def _line(
         fits=fits,
         sources=tuple(entry.addresses(entry.default_quantization)),
     )
+
+
+def _is_folder(source: str) -> bool:
+    """Whether a source is a folder of a package, which is made a GGUF file of one quantization."""
+    return source.startswith("pypi://") and source.partition("#")[0].endswith("/")
 
 
 def _split_variant(variant: str) -> tuple[str, str | None]:

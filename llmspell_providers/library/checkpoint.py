@@ -26,7 +26,9 @@ _INDEX_FILE = "model.safetensors.index.json"
 _GENERATES = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 """How the classes are called that continue or answer a text."""
 _ENCODES = ("Model", "ForMaskedLM", "ForPreTraining")
-"""And those that turn it into vectors; others (classifiers, rankers) make neither."""
+"""And those that turn it into vectors."""
+_SCORES = "ForSequenceClassification"
+"""And those that score it, where there is one label; other classifiers do none of these."""
 _DTYPES = {"F64": "F64", "F32": "F32", "F16": "F16", "BF16": "BF16", "F8_E4M3": "F8", "F8_E5M2": "F8", "I8": "I8"}
 
 
@@ -50,6 +52,8 @@ class CheckpointMetadata:
     chat_template: str | None
     pooling: str | None
     capabilities: tuple[str, ...]
+    prefix_query: str | None = None
+    prefix_passage: str | None = None
 
 
 def read_checkpoint(files: Mapping[str, Path]) -> CheckpointMetadata:
@@ -57,7 +61,8 @@ def read_checkpoint(files: Mapping[str, Path]) -> CheckpointMetadata:
 
     Raises:
         ModelLoadFailed: `config.json` or weights are missing, damaged or shorter than they announce.
-        Unsupported: the model makes neither texts nor embeddings, or embeddings in a way that is not known here.
+        Unsupported: the model makes neither texts nor embeddings nor scores, or embeddings in a way that is not known
+            here.
         OSError: a file cannot be read.
     """
     if "config.json" not in files:
@@ -169,6 +174,8 @@ def _described(
     width = number(("d_model", "hidden_size", "n_embd"))
     heads = number(("num_heads", "num_attention_heads", "n_head"))
     dtype = max(elements, key=lambda key: elements[key], default="")
+    classes = config.get("architectures")
+    capabilities = ("embed",) if pooling is not None else _capabilities(architecture, classes, _labels(config))
     trained = number(("max_position_embeddings", "n_positions", "n_ctx"))
     longest = pooling.max_tokens if pooling is not None else None
     return CheckpointMetadata(
@@ -183,12 +190,21 @@ def _described(
         key_length=number(("d_kv", "head_dim")) or (width // heads if width and heads else None),
         vocab_size=number(("vocab_size",)),
         chat_template=template,
-        pooling=pooling.name if pooling is not None else None,
-        capabilities=("embed",) if pooling is not None else _capabilities(architecture, config.get("architectures")),
+        pooling="rank" if capabilities == ("rerank",) else pooling.name if pooling is not None else None,
+        capabilities=capabilities,
+        prefix_query=pooling.query if pooling is not None else None,
+        prefix_passage=pooling.passage if pooling is not None else None,
     )
 
 
-def _capabilities(architecture: str, classes: Any) -> tuple[str, ...]:
+def _labels(config: Mapping[str, Any]) -> int:
+    """Of how many labels a classifier chooses; transformers' own default is two."""
+    named = config.get("id2label")
+    count = len(named) if isinstance(named, dict) else config.get("num_labels")
+    return count if isinstance(count, int) else 2
+
+
+def _capabilities(architecture: str, classes: Any, labels: int) -> tuple[str, ...]:
     """By the classes that the model was saved as; a model can often be loaded as others that it was not trained as."""
     named = [one for one in classes if isinstance(one, str)] if isinstance(classes, list) else []
     if not named:
@@ -197,6 +213,9 @@ def _capabilities(architecture: str, classes: Any) -> tuple[str, ...]:
         return ("chat",)
     if any(one.endswith(_ENCODES) for one in named):
         return ("embed",)
+    # A classifier of one label is a score: a cross-encoder.
+    if labels == 1 and any(one.endswith(_SCORES) for one in named):
+        return ("rerank",)
     raise Unsupported(
         f"the model is a {named[0]}, which neither writes text nor makes embeddings of it",
         hint="choose a causal, a sequence-to-sequence or a sentence-embedding model",

@@ -105,7 +105,12 @@ class GgufMetadata:
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """`chat` with `tools` and `thinking` by the templates; `embed` for an encoder or a model with a pooling."""
+        """`chat` with `tools` and `thinking` by the templates; `embed` for an encoder or a model with a pooling.
+
+        The pooling `rank` is that of models that score texts for a question: `rerank`.
+        """
+        if self.pooling == "rank":
+            return ("rerank",)
         if self.pooling is not None or "bert" in self.architecture or self.architecture.endswith("encoder"):
             return ("embed",)
         return ("chat", *["tools"] * self.tools, *["thinking"] * may_think(self.chat_templates))

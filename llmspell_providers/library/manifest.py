@@ -18,6 +18,7 @@ from llmspell_protocol.content import to_content
 from llmspell_protocol.models import Format, LocalModel, ModelInfo
 from llmspell_providers.library.context_memory import ContextMemory
 from llmspell_providers.library.manifest_fields import FieldInvalid, check_fields, check_files
+from llmspell_providers.library.prefixes import Prefixes, known_prefixes
 from llmspell_providers.library.regular_file import Unreadable, read_regular
 
 FILE_NAME = "manifest.json"
@@ -52,7 +53,8 @@ class Manifest:
     `embedding_length` the model's width, `context_length` the trained context in tokens; None where the file does not
     say. `owner` keeps the files, where they are used as they are. `tools` tells whether the chat template knows tools;
     `pooling` is `mean`, `cls`, `last`, `rank` or another mode of `candle.transformer.pooling`, several with `+`, or
-    None. `modified_at` is UTC, ISO 8601. `memory` is None for checkpoints and for what was pulled before it was
+    None. `prefix_query` and `prefix_passage` are what the model's files want before texts to be embedded, None: they do
+    not say. `modified_at` is UTC, ISO 8601. `memory` is None for checkpoints and for what was pulled before it was
     noted. `memory_ratios` are measured ÷ estimated memory of the last load in each setting (`residency.estimate`).
     """
 
@@ -77,6 +79,8 @@ class Manifest:
     tools: bool = False
     pooling: str | None = None
     capabilities: tuple[str, ...] = ()
+    prefix_query: str | None = None
+    prefix_passage: str | None = None
     modified_at: str
     owner: str | None = None
     memory: ContextMemory | None = None
@@ -114,9 +118,20 @@ class Manifest:
         """The model as a line of `model list`."""
         return LocalModel(**self._listed(backend, loaded))
 
-    def info(self, *, backend: str, loaded: bool, path: str) -> ModelInfo:
+    @property
+    def prefixes(self) -> Prefixes:
+        """What stands before texts to be embedded: by the model's files, else by its name or its source's."""
+        if self.prefix_query is not None or self.prefix_passage is not None:
+            return Prefixes(self.prefix_query or "", self.prefix_passage or "")
+        return known_prefixes(self.name, self.source)
+
+    def info(self, *, backend: str, loaded: bool, path: str, embed_tokens: int | None = None) -> ModelInfo:
         """The model as `model info` shows it."""
+        prefixes = self.prefixes if "embed" in self.capabilities else Prefixes()
         return ModelInfo(
+            embed_tokens=embed_tokens,
+            prefix_query=prefixes.query,
+            prefix_passage=prefixes.passage,
             **self._listed(backend, loaded),
             context_length=self.context_length,
             architecture=self.architecture,

@@ -150,6 +150,8 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "owner": _or_none(_is_line),
     "architecture": _or_none(_is_text),
     "pooling": _or_none(_is_text),
+    "prefix_query": _or_none(_is_text),
+    "prefix_passage": _or_none(_is_text),
     "chat_template": lambda value: isinstance(value, bool),
     "tools": lambda value: isinstance(value, bool),
     "capabilities": _are_words,

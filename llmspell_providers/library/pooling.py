@@ -8,7 +8,7 @@ another way.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
@@ -52,7 +52,8 @@ class Pooling:
 
     Several `modes` give one vector of all of them, one after the other. `normalize`: the model's vectors always have
     length one. `max_tokens` is the longest text it was made for, special tokens included, None: not said. `prompt` is
-    put before every text.
+    put before every text; `query` and `passage` are what the model wants before questions and before passages, None:
+    its files do not say.
     """
 
     modes: tuple[Mode, ...] = ("mean",)
@@ -60,6 +61,8 @@ class Pooling:
     max_tokens: int | None = None
     lower_case: bool = False
     prompt: str = ""
+    query: str | None = None
+    passage: str | None = None
 
     @property
     def name(self) -> str:
@@ -101,12 +104,18 @@ def read_pooling(files: Mapping[str, Path]) -> Pooling | None:
     prompt = _default_prompt(prompts)
     if prompt and not modes.include_prompt:
         raise _unsupported("its pooling leaves out the prompt that stands before each text", module="Pooling")
+    query, passage = _purposes(prompts)
+    if prompt or (query is not None and not modes.include_prompt):
+        # What stands before every text is not doubled, and what would have to be left out of the vector is not put in.
+        query = passage = ""
     return Pooling(
         modes=modes.modes,
         normalize=normalize,
         max_tokens=length if isinstance(length, int) and length > 0 else None,
         lower_case=first.get("do_lower_case") is True,
         prompt=prompt,
+        query=query,
+        passage=passage,
     )
 
 
@@ -158,6 +167,20 @@ def _default_prompt(config: Mapping[str, Any]) -> str:
     name, prompts = config.get("default_prompt_name"), config.get("prompts")
     prompt = prompts.get(name) if name is not None and isinstance(prompts, dict) else None
     return prompt if isinstance(prompt, str) else ""
+
+
+def _purposes(config: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The prompts for questions and for passages, by the names that sentence-transformers looks for."""
+    prompts = config.get("prompts")
+    named = prompts if isinstance(prompts, dict) else {}
+
+    def first(names: Sequence[str]) -> str | None:
+        return next((named[name] for name in names if isinstance(named.get(name), str)), None)
+
+    query, passage = first(("query",)), first(("document", "passage", "corpus"))
+    if query is None and passage is None:
+        return None, None
+    return query or "", passage or ""
 
 
 def _object(files: Mapping[str, Path], name: str) -> Mapping[str, Any]:

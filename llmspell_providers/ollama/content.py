@@ -24,6 +24,7 @@ from llmspell_protocol.models import (
     Usage,
 )
 from llmspell_providers.http.fields import count, items, plain_text, record, text
+from llmspell_providers.library.prefixes import known_prefixes
 
 _NS_A_MS = 1e6
 _MULTIPLES = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
@@ -131,11 +132,15 @@ def model_info(shown: Mapping[str, Any], entry: Mapping[str, Any], *, backend: s
     capabilities = [word for word in known if word is not None]
     if "embed" not in capabilities:
         capabilities.append("embed")  # any chat model gives embeddings
+    prefixes = known_prefixes(entry["name"])
     return ModelInfo(
         **{**_listed(entry, backend, loaded), "parameter_count": _size(facts, "general.parameter_count")},
         context_length=_size(facts, f"{architecture}.context_length"),
         architecture=architecture or None,
         embedding_length=_size(facts, f"{architecture}.embedding_length"),
+        embed_tokens=_size(facts, f"{architecture}.context_length"),
+        prefix_query=prefixes.query,
+        prefix_passage=prefixes.passage,
         license=_first_line(facts.get("general.license")) or _first_line(shown.get("license")),
         chat_template=bool(text(shown.get("template"), "template")),
         capabilities=capabilities,

@@ -36,6 +36,7 @@ from llmspell_protocol.models import (
     Usage,
 )
 from llmspell_protocol.pulls import PullProgress
+from llmspell_protocol.scores import Scores, TokenCounts
 from llmspell_providers.base import FoundModel
 from llmspell_providers.capabilities import LLAMA_OPTIONS, Capabilities, declare
 from llmspell_providers.http.fields import count, items, vector
@@ -53,6 +54,7 @@ from llmspell_providers.vectors import packed
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import OllamaSettings
     from llmspell_protocol.areas.model import DamagedModel, VerifiedModel
+    from llmspell_protocol.areas.model_texts import Purpose
     from llmspell_providers.ollama.client import OllamaClient
     from llmspell_providers.ollama.daemon import OllamaDaemon
 
@@ -63,6 +65,7 @@ CAPABILITIES = declare(
     lacks={
         "verify": "its files are checked by Ollama itself when they are pulled",
         "tokenize": "its interface does not offer it",
+        "rerank": "its interface does not offer it",
         "tool_choice": "the model decides by itself whether it calls",
         "device": "it decides itself where a model runs",
         "speculation": "it decides itself how a model drafts",
@@ -263,9 +266,28 @@ class OllamaProvider:
             backend=self.name,
         )
 
+    async def prefix(self, spec: ModelSpec, purpose: Purpose, *, found: FoundModel | None = None) -> str:
+        """By the model's name: the daemon does not tell."""
+        # Few texts have a purpose.
+        from llmspell_providers.library.prefixes import known_prefixes
+
+        return known_prefixes(spec.name).of(purpose)
+
     async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
         """Raises `Unsupported`."""
         raise CAPABILITIES.refusal("tokenize", self.name)
+
+    async def count_tokens(
+        self, spec: ModelSpec, texts: Sequence[str], *, found: FoundModel | None = None
+    ) -> TokenCounts:
+        """Raises `Unsupported`."""
+        raise CAPABILITIES.refusal("tokenize", self.name)
+
+    async def rerank(
+        self, spec: ModelSpec, query: str, texts: Sequence[str], *, client: str, found: FoundModel | None = None
+    ) -> Scores:
+        """Raises `Unsupported`."""
+        raise CAPABILITIES.refusal("rerank", self.name)
 
     async def close(self) -> None:
         """Closes the connections, and ends the daemon if it was started here; one that was there stays as it is."""

@@ -13,7 +13,7 @@ from llmspell_providers.http.listing import listed_models
 from llmspell_providers.http.reply_text import ReplyText
 from llmspell_providers.images import image
 from llmspell_providers.openai_chat import parse_arguments
-from llmspell_providers.remote.dialect import Ending, Listed, Sampling, Vectors, VendorPackage
+from llmspell_providers.remote.dialect import Ending, Listed, Ranked, Sampling, Vectors, VendorPackage
 from llmspell_providers.remote.vendors import VENDORS
 
 if TYPE_CHECKING:
@@ -128,6 +128,10 @@ class AnthropicDialect(VendorPackage):
     async def tokenize(self, client: Any, model: str, text: str) -> list[int]:
         """Raises `Unsupported`."""
         raise VENDORS[self.package].capabilities.refusal("tokenize", self.package)
+
+    async def rerank(self, client: Any, model: str, query: str, texts: Sequence[str]) -> Ranked:
+        """Raises `Unsupported`."""
+        raise VENDORS[self.package].capabilities.refusal("rerank", self.package)
 
 
 @dataclass(slots=True)

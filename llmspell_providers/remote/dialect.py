@@ -51,6 +51,13 @@ class Vectors(NamedTuple):
     prompt_tokens: int
 
 
+class Ranked(NamedTuple):
+    """What a server answers to a query and texts: a score each, in their order."""
+
+    scores: Sequence[float]
+    prompt_tokens: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """A whole reply: what the server said at the end; `finish_reason` None means that it never said."""
@@ -126,6 +133,9 @@ class Dialect(Protocol):
 
     async def tokenize(self, client: Any, model: str, text: str) -> list[int]:
         """The token ids of a text."""
+
+    async def rerank(self, client: Any, model: str, query: str, texts: Sequence[str]) -> Ranked:
+        """A score a text."""
 
 
 class VendorPackage:

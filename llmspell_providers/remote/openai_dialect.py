@@ -17,7 +17,7 @@ from llmspell_providers.http.listing import listed_models
 from llmspell_providers.http.reply_text import ReplyText
 from llmspell_providers.images import image
 from llmspell_providers.openai_chat import chat_body
-from llmspell_providers.remote.dialect import Ending, Listed, Sampling, Vectors, VendorPackage
+from llmspell_providers.remote.dialect import Ending, Listed, Ranked, Sampling, Vectors, VendorPackage
 from llmspell_providers.remote.tool_calls import CallParts
 from llmspell_providers.remote.vendors import Vendor
 from llmspell_providers.schemas.tools import WORDS
@@ -148,6 +148,22 @@ class OpenAIDialect(VendorPackage):
         if not isinstance(content, Mapping) or "tokens" not in content:
             raise Misshapen("no tokens")
         return [count(token, "tokens") for token in items(content["tokens"], "tokens")]
+
+    async def rerank(self, client: Any, model: str, query: str, texts: Sequence[str]) -> Ranked:
+        """`/rerank` as llama.cpp's server, vLLM, Together and the first, Cohere's, have it."""
+        body = {"model": model, "query": query, "documents": list(texts), "top_n": len(texts), **self._extra}
+        content = await self.posted(client, "/rerank", body, self._without_key(client))
+        answer = record(content, "the reply")
+        rows = records(answer.get("results"), "results")
+        order = [count(row.get("index"), f"results[{at}].index") for at, row in enumerate(rows)]
+        if sorted(order) != list(range(len(texts))):
+            raise Misshapen("scores whose numbers are not those of the texts")
+        scores = dict(zip(order, rows, strict=True))
+        usage = record(answer.get("usage"), "usage")
+        return Ranked(
+            [number(scores[at].get("relevance_score"), "results[].relevance_score") for at in range(len(texts))],
+            count(usage.get("prompt_tokens"), "usage.prompt_tokens") or count(usage.get("total_tokens"), "usage"),
+        )
 
     def _without_key(self, client: Any) -> dict[str, Any]:
         """The package wants a key even for servers that want none; then nothing is sent in its place."""

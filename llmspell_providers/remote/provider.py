@@ -14,41 +14,35 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmspell_protocol.errors import (
-    BackendUnavailable,
     ConfigError,
     ModelError,
     ModelNotFound,
     Unauthorized,
-    Unsupported,
 )
 from llmspell_protocol.extras import install_command
 from llmspell_protocol.models import (
     ChatChunk,
     ChatRequest,
-    Embeddings,
     HealthStatus,
     LocalModel,
     ModelInfo,
-    Usage,
 )
 from llmspell_protocol.vendors import KEY_VARIABLES
 from llmspell_providers.base import FoundModel
-from llmspell_providers.capabilities import unsupported
 from llmspell_providers.http.attempts import USUAL_REPLY_TOKENS, Attempts, Deadline
 from llmspell_providers.http.get_json import ProbeFailed
 from llmspell_providers.http.probe import Probed, probe
 from llmspell_providers.http.servers import Server, Servers
-from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling, Vectors
+from llmspell_providers.remote.dialect import Dialect, Ending, Listed, Sampling
 from llmspell_providers.remote.failures import Place, failure_of, stream_failure, unavailable, unsendable_key
 from llmspell_providers.remote.quick_list import quick_list
-from llmspell_providers.remote.remote_limits import ServerManagedModels
 from llmspell_providers.remote.report import demand_package, local_model, model_info, result_of, summary
 from llmspell_providers.remote.sampling import sampling_of
 from llmspell_providers.remote.stream import Stream
+from llmspell_providers.remote.text_requests import TextRequests, server_name
 from llmspell_providers.remote.vendors import Vendor
 from llmspell_providers.spec import ModelSpec
-from llmspell_providers.token_estimate import estimated_prompt_tokens, estimated_tokens
-from llmspell_providers.vectors import packed
+from llmspell_providers.token_estimate import estimated_prompt_tokens
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CloudSettings
@@ -60,7 +54,7 @@ _NAMES_SHOWN = 8
 T = TypeVar("T")
 
 
-class RemoteProvider(ServerManagedModels):
+class RemoteProvider(TextRequests):
     """A backend behind HTTP; belongs to one event loop. `find_key` may block: it is called on a thread."""
 
     def __init__(
@@ -72,11 +66,10 @@ class RemoteProvider(ServerManagedModels):
         dialect: Dialect,
         find_key: Callable[[], str | None],
     ) -> None:
-        super().__init__(name, vendor.capabilities)
+        super().__init__(name, vendor.capabilities, dialect)
         self._settings = settings
         self._vendor = vendor
         self._servers = Servers(base_urls)
-        self._dialect = dialect
         self._find_key = find_key
         self._key: str | None = None
         self._importing = asyncio.Lock()
@@ -123,7 +116,7 @@ class RemoteProvider(ServerManagedModels):
 
     async def find(self, spec: ModelSpec) -> FoundModel | None:
         """The model, if the server lists it."""
-        name = _name(spec)
+        name = server_name(spec)
         return FoundModel() if any(one.id == name for one in await self._listed()) else None
 
     async def resolve(self, spec: ModelSpec) -> FoundModel:
@@ -132,7 +125,7 @@ class RemoteProvider(ServerManagedModels):
 
     async def info(self, spec: ModelSpec) -> ModelInfo:
         """What the server's list tells of a model, or only its name where there is no list."""
-        name = _name(spec)
+        name = server_name(spec)
         if not self._lists:
             return self._described(Listed(id=name))
         listed = await self._listed()
@@ -154,7 +147,7 @@ class RemoteProvider(ServerManagedModels):
         A request that fails before its first piece is sent again, elsewhere or later; after that it is an error.
         """
         began = time.monotonic()
-        name = _name(spec)
+        name = server_name(spec)
         deadline = self._deadline(name)
         await self._ready()
         sampling = sampling_of(request.options, self._settings)
@@ -186,46 +179,6 @@ class RemoteProvider(ServerManagedModels):
         if ending.message.tool_calls:
             yield ChatChunk(tool_calls=ending.message.tool_calls)
         yield ChatChunk(result=result_of(ending, name, self.name, queue_ms=(stream.opened_at - began) * 1000))
-
-    async def embed(
-        self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str, found: FoundModel | None = None
-    ) -> Embeddings:
-        """One vector a text; those of most vendors have length 1 anyway."""
-        self._capabilities.demand("embed", self.name)
-        name = _name(spec)
-
-        async def ask(client: Any) -> tuple[Vectors, bytes]:
-            vectors = await self._dialect.embed(client, name, texts)
-            if len(vectors.rows) != len(texts):
-                raise ValueError("another number of vectors than of texts")
-            return vectors, packed(vectors.rows, normalize=normalize)
-
-        tokens = estimated_tokens(*texts)
-        try:
-            vectors, data = await self._answer(ask, name, tokens=tokens)
-        except BackendUnavailable as error:
-            if error.details.get("status") == 404:
-                raise unsupported("embed", self.name, "the server has no /embeddings, or base_url lacks /v1") from None
-            raise
-        return Embeddings(
-            data=data,
-            count=len(texts),
-            dimensions=len(vectors.rows[0]),
-            usage=Usage(prompt_tokens=vectors.prompt_tokens),
-            model=name,
-            backend=self.name,
-        )
-
-    async def tokenize(self, spec: ModelSpec, text: str, *, found: FoundModel | None = None) -> list[int]:
-        """The token ids of a text, from servers that have `/tokenize`."""
-        self._capabilities.demand("tokenize", self.name)
-        name = _name(spec)
-        try:
-            return await self._answer(lambda client: self._dialect.tokenize(client, name, text), name)
-        except BackendUnavailable as error:
-            if error.details.get("status") == 404:
-                raise unsupported("tokenize", self.name, "the server has no /tokenize") from None
-            raise
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -384,10 +337,3 @@ class RemoteProvider(ServerManagedModels):
             return with_the_proxy(server.address, reason)
 
         return Place(self.name, server.shown, name, self._key, self._variable, by_proxy)
-
-
-def _name(spec: ModelSpec) -> str:
-    """What the server calls the model."""
-    if spec.source is not None and spec.hub_repository is None:
-        raise Unsupported(f"A server can't take a model from {spec.source}", hint=f"use {spec.source}@candle")
-    return spec.name

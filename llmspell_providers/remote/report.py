@@ -11,11 +11,12 @@ from llmspell_protocol.models import ChatResult, HealthStatus, LocalModel, Model
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.http.probe import Probed
 from llmspell_providers.http.servers import Server
+from llmspell_providers.library.prefixes import known_prefixes
 from llmspell_providers.remote.dialect import Ending, Listed
 
 FORMAT = "remote"
 """What stands for the format of a file that is not here."""
-_SHOWN = ("chat", "embed", "tools")
+_SHOWN = ("chat", "embed", "rerank", "tools")
 
 
 def summary(servers: Sequence[Server], answers: Sequence[Probed]) -> HealthStatus:
@@ -56,6 +57,7 @@ def local_model(listed: Listed, *, backend: str) -> LocalModel:
 
 def model_info(listed: Listed, can: Capabilities, *, backend: str, source: str) -> ModelInfo:
     """Everything that a server's list tells; what a model can do is what its server's interface has."""
+    prefixes = known_prefixes(listed.id)
     return ModelInfo(
         id=listed.id,
         backend=backend,
@@ -64,6 +66,9 @@ def model_info(listed: Listed, can: Capabilities, *, backend: str, source: str) 
         parameter_count=listed.parameter_count,
         context_length=listed.context_length,
         embedding_length=listed.embedding_length,
+        embed_tokens=listed.context_length if "embed" not in can.lacks else None,
+        prefix_query=prefixes.query,
+        prefix_passage=prefixes.passage,
         chat_template=True,
         capabilities=tuple(word for word in _SHOWN if word not in can.lacks),
         source=source,

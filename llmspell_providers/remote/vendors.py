@@ -32,7 +32,8 @@ _LACKS: Mapping[Word, str] = {
 _NO_LIST: Mapping[Word, str] = {"list": "its interface has no list of models"}
 _NO_VECTORS: Mapping[Word, str] = {"embed": "its interface makes none"}
 _NO_TOKENS: Mapping[Word, str] = {"tokenize": "its interface does not offer it"}
-_ANSWERS_ONLY: Mapping[Word, str] = {**_NO_TOKENS, "raw": "it only answers conversations"}
+_NO_SCORES: Mapping[Word, str] = {"rerank": "its interface does not offer it"}
+_ANSWERS_ONLY: Mapping[Word, str] = {**_NO_TOKENS, **_NO_SCORES, "raw": "it only answers conversations"}
 _NO_CALLS: Mapping[Word, str] = {"tools": "its models call none"}
 
 
@@ -89,8 +90,9 @@ VENDORS: Mapping[str, Vendor] = {
         limit="max_completion_tokens",
     ),
     "groq": Vendor("https://api.groq.com/openai/v1", {**_ANSWERS_ONLY, **_NO_VECTORS}),
+    # docs.together.ai, "Rerank": /v1/rerank, with the fields that llama.cpp's server and vLLM took over.
     "together": Vendor("https://api.together.xyz/v1", _NO_TOKENS, sampling=_OPEN_WEIGHTS),
-    "fireworks": Vendor("https://api.fireworks.ai/inference/v1", _NO_TOKENS, sampling=_OPEN_WEIGHTS),
+    "fireworks": Vendor("https://api.fireworks.ai/inference/v1", {**_NO_TOKENS, **_NO_SCORES}, sampling=_OPEN_WEIGHTS),
     # Refuses unknown fields: "Extra inputs are not permitted".
     "mistral": Vendor("https://api.mistral.ai/v1", counts_on_demand=False, seed="random_seed"),
     # docs.perplexity.ai, "OpenAI Compatibility".

@@ -167,7 +167,7 @@ def _compute_bytes(manifest: Manifest, memory: ContextMemory, setting: Setting) 
 
 
 def _embed_bytes(manifest: Manifest, setting: Setting) -> int:
-    if "embed" in manifest.capabilities:
+    if {"embed", "rerank"} & {*manifest.capabilities}:
         return 0  # a model for it has no words to say
     return EMBEDDED_LOGITS * FLOAT32_BYTES * setting.batch_size * (manifest.vocab_size or 0)
 

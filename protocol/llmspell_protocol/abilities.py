@@ -25,6 +25,7 @@ OPERATIONS: Mapping[Word, str] = {
     "chat": "answers a conversation or a prompt",
     "embed": "makes embeddings",
     "tokenize": "tells a text's tokens",
+    "rerank": "scores how well texts answer a question, with a model made for that",
 }
 
 REQUESTED: Mapping[Word, str] = {

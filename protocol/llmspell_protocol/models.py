@@ -50,6 +50,13 @@ class ModelInfo(LocalModel):
     """tokens"""
     architecture: str | None = None
     embedding_length: int | None = None
+    """dimensions of its vectors"""
+    embed_tokens: int | None = None
+    """the longest text that it embeds or scores at once, in tokens, with those that the model adds; null: not known"""
+    prefix_query: str = ""
+    """what stands before a question that is embedded to find passages; empty: nothing, or not known"""
+    prefix_passage: str = ""
+    """what stands before a passage that is embedded to be found"""
     license: str | None = None
     chat_template: bool = False
     """whether the file brings one"""

@@ -115,6 +115,14 @@ def _tokenize(case: Case) -> None:
     assert case.run(case.provider.tokenize(case.spec, "hello world"))
 
 
+def _rerank(case: Case) -> None:
+    ranker = case.ranker or case
+    texts = ["red and blue", "green", "red and blue"]
+    scores = case.run(ranker.provider.rerank(ranker.spec, "red", texts, client="me")).scores
+    assert scores[0] == pytest.approx(scores[2], abs=1e-4)
+    assert scores[0] != pytest.approx(scores[1], abs=1e-4)
+
+
 def _raw(case: Case) -> None:
     assert _result(case, messages=(), prompt="Once upon a time", raw=True).message.content
 
@@ -250,6 +258,7 @@ PROOFS: dict[str, Callable[[Case], None]] = {
     "chat": _chat,
     "embed": _embed,
     "tokenize": _tokenize,
+    "rerank": _rerank,
     "raw": _raw,
     "tools": _tools,
     "tool_choice": _tool_choice,

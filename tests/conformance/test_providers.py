@@ -35,9 +35,10 @@ from tests.support.gguf_files import gguf_file
 from tests.support.llama_http import LlamaHttp
 from tests.support.llama_server import launcher
 from tests.support.model_server import ModelServer
+from tests.support.ranker_files import random_ranker
 from tests.support.settings import settings_from
 from tests.support.templates import with_template
-from tests.support.torch_models import smollm2_safetensors
+from tests.support.torch_models import smollm2_safetensors, tiny_ranker
 
 GREEDY = SamplingOptions(temperature=0.0, max_tokens=16)
 SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
@@ -65,6 +66,8 @@ class Case:
     templated: Case | None = None
     """The same backend with a model whose chat template has tools and thinking, where that is another one."""
     thinker: Case | None = None
+    ranker: Case | None = None
+    """The same kind of backend with a model that scores texts, where that is another one."""
     calls_unasked: bool = True
     """Whether the model calls a tool without being made to."""
     is_made_to_call: bool = True
@@ -155,11 +158,15 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         if request.param == "openai":
             plain = closing.enter_context(LlamaHttp(model, key=KEY))
             templated = closing.enter_context(LlamaHttp(with_template(model, home), key=KEY))
+            ranks = closing.enter_context(LlamaHttp(random_ranker(home / "ranker.gguf"), key=KEY, ranks=True))
             tables = _remote(plain.base_url) + _remote(templated.base_url, name="toolbox")
+            tables += _remote(ranks.base_url, name="ranker")
             registry = ProviderRegistry(settings_from(tables, home), log_directory=home, environment={})
             caller = Case(runner, registry.get("toolbox"), ModelSpec.parse("smollm2@toolbox"))
             spec = ModelSpec.parse("smollm2@box")
-            yield Case(runner, registry.get("box"), spec, keeps_models=False, templated=caller, is_made_to_call=False)
+            case = Case(runner, registry.get("box"), spec, keeps_models=False, templated=caller, is_made_to_call=False)
+            case.ranker = Case(runner, registry.get("ranker"), ModelSpec.parse("smollm2@ranker"))
+            yield case
             runner.run(registry.close())
             return
         engine = request.param
@@ -190,6 +197,10 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             case.templated = replace(case, spec=runner.run(install(with_template(model, home))))
             runner.run(provider.load(case.templated.spec, LoadOptions(keep_alive_s=-1.0)))
         case.unloaded = runner.run(install(other))
+        if "rerank" not in case.capabilities.lacks:
+            own = random_ranker(home / "ranker.gguf") if case.format == "gguf" else tiny_ranker()
+            case.ranker = replace(case, spec=runner.run(install(own)))
+            runner.run(provider.load(case.ranker.spec, LoadOptions(keep_alive_s=-1.0)))
         yield case
         runner.run(registry.close())
 

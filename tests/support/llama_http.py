@@ -1,6 +1,6 @@
 """llama.cpp's own HTTP server, as xllamacpp carries it, in a process of its own: an OpenAI-compatible server not ours.
 
-    python -m tests.support.llama_http MODEL.gguf [KEY]
+    python -m tests.support.llama_http MODEL.gguf [KEY] [rank]
 
 prints its address and serves until its standard input ends.
 """
@@ -16,8 +16,10 @@ from types import TracebackType
 class LlamaHttp:
     """A running server for one model; a context manager."""
 
-    def __init__(self, model: Path, *, key: str | None = None) -> None:
-        command = [sys.executable, "-m", "tests.support.llama_http", str(model), *([key] if key else [])]
+    def __init__(self, model: Path, *, key: str | None = None, ranks: bool = False) -> None:
+        """`ranks`: the model scores texts, and makes no embeddings."""
+        command = [sys.executable, "-m", "tests.support.llama_http", str(model), key or ""]
+        command += ["rank"] if ranks else []
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.base_url = ""
 
@@ -39,7 +41,7 @@ class LlamaHttp:
         self.process.stdout.close()
 
 
-def _serve(model: str, key: str | None) -> None:
+def _serve(model: str, key: str | None, *, ranks: bool) -> None:
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()
@@ -57,11 +59,12 @@ def _serve(model: str, key: str | None) -> None:
     parameters.cache_ram_mib = 0
     parameters.verbosity = 1  # errors only
     parameters.embedding = True
-    parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    pooling = xllamacpp.llama_pooling_type
+    parameters.pooling_type = pooling.LLAMA_POOLING_TYPE_RANK if ranks else pooling.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(parameters)
     print(server.listening_address, flush=True)
     sys.stdin.read()
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None)
+    _serve(sys.argv[1], sys.argv[2] or None if len(sys.argv) > 2 else None, ranks="rank" in sys.argv[3:])

@@ -76,6 +76,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     parameters.embedding = arguments.embeddings
     if arguments.pooling == "mean":
         parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    elif arguments.pooling == "rank":
+        parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_RANK
     parameters.use_jinja = arguments.jinja
     if arguments.spec_type == "ngram-simple":
         parameters.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]

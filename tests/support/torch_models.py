@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import smollm2_safetensors as smollm2_recipe
+from tests.support import tiny_ranker as tiny_ranker_recipe
 from tests.support import tiny_t5 as tiny_t5_recipe
 from tests.support.models import cache_directory, download_wheel, smollm2
 
@@ -54,6 +55,11 @@ def tiny_t5() -> TinyT5:
 def smollm2_safetensors() -> Path:
     """SmolLM2-135M-Instruct as bfloat16 safetensors with tokenizer and chat template, 270 MB; converts it once."""
     return _made("smollm2-135m", smollm2_recipe.__file__, [smollm2_recipe.__name__, str(smollm2())])
+
+
+def tiny_ranker() -> Path:
+    """The cross-encoder of `tests.support.tiny_ranker`, `ranker.gguf` beside it; trains it on the first call."""
+    return _made("tiny-ranker", tiny_ranker_recipe.__file__, [tiny_ranker_recipe.__name__])
 
 
 def minilm() -> Path:

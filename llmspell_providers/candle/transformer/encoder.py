@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest
+from llmspell_protocol.scores import TokenCounts
 from llmspell_providers.candle.engine import EngineCancelled, Reply, Vectors
 from llmspell_providers.candle.transformer.threads import Threads
 from llmspell_providers.library.pooling import Mode, Pooling
@@ -34,13 +35,13 @@ class Encoder:
         self._pooling = pooling
         self._device = device
         self._threads = threads
-        self._library = _library(tokenizer, pooling)
+        self._library = own_library(tokenizer, lower_case=pooling.lower_case)
         self._has_kinds = "token_type_ids" in tokenizer.model_input_names
         self._pad = tokenizer.pad_token_id or 0
         # A cache of keys and values is for generating.
         has_cache = "use_cache" in inspect.signature(self._encoder.forward).parameters
         self._more = {"use_cache": False} if has_cache else {}
-        self.limit = min(context_size, pooling.max_tokens or context_size, _positions(self._encoder) or context_size)
+        self.limit = min(context_size, pooling.max_tokens or context_size, positions(self._encoder) or context_size)
         # Between steps, so that a short request need not wait for all of a long one; side by side they'd only share
         # the same cores.
         self._turn = threading.Lock()
@@ -57,7 +58,7 @@ class Encoder:
         lengths = [len(encoding.ids) for encoding in encodings]
         self._check(lengths)
         rows: list[Any] = [None] * len(texts)
-        for places in _batches(lengths):
+        for places in batches(lengths):
             with self._turn:
                 if reply.cancelled:
                     raise EngineCancelled
@@ -70,6 +71,12 @@ class Encoder:
                 rows[place] = vector
         table = torch.stack(rows).numpy().astype("<f4")
         return Vectors(data=table.tobytes(), count=len(texts), dimensions=table.shape[1], prompt_tokens=sum(lengths))
+
+    def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Tokens of each text, and those that `embed` puts around one: special ones and the model's own prompt."""
+        encodings = self._library.encode_batch(list(texts), add_special_tokens=False)
+        around = len(self._library.encode(self._pooling.prompt).ids)
+        return TokenCounts(counts=[len(encoding.ids) for encoding in encodings], added=around)
 
     def _check(self, lengths: Sequence[int]) -> None:
         for place, length in enumerate(lengths):
@@ -87,19 +94,27 @@ class Encoder:
 
     def _step(self, encodings: Sequence[Any]) -> Any:
         """Pooled vectors of some texts, float32."""
-        longest = max(len(encoding.ids) for encoding in encodings)
-
-        def padded(columns: Iterator[list[int]], filler: int) -> Any:
-            rows = [column + [filler] * (longest - len(column)) for column in columns]
-            return torch.tensor(rows, device=self._device)
-
-        mask = padded((encoding.attention_mask for encoding in encodings), 0)
-        inputs = {"input_ids": padded((one.ids for one in encodings), self._pad), "attention_mask": mask, **self._more}
-        if self._has_kinds:
-            inputs["token_type_ids"] = padded((encoding.type_ids for encoding in encodings), 0)
+        inputs = padded(encodings, pad=self._pad, has_kinds=self._has_kinds, device=self._device)
         with torch.inference_mode():
-            hidden = self._encoder(**inputs).last_hidden_state.float()
-            return torch.cat([pooled(mode, hidden, mask) for mode in self._pooling.modes], dim=1)
+            hidden = self._encoder(**inputs, **self._more).last_hidden_state.float()
+            return torch.cat([pooled(mode, hidden, inputs["attention_mask"]) for mode in self._pooling.modes], dim=1)
+
+
+def padded(encodings: Sequence[Any], *, pad: int, has_kinds: bool, device: str) -> dict[str, Any]:
+    """What a model is called with for some texts; shorter ones are filled up with the token `pad`."""
+    longest = max(len(encoding.ids) for encoding in encodings)
+
+    def filled(columns: Iterator[list[int]], filler: int) -> Any:
+        rows = [column + [filler] * (longest - len(column)) for column in columns]
+        return torch.tensor(rows, device=device)
+
+    inputs = {
+        "input_ids": filled((one.ids for one in encodings), pad),
+        "attention_mask": filled((one.attention_mask for one in encodings), 0),
+    }
+    if has_kinds:
+        inputs["token_type_ids"] = filled((one.type_ids for one in encodings), 0)
+    return inputs
 
 
 def pooled(mode: Mode, hidden: Any, mask: Any) -> Any:
@@ -122,7 +137,7 @@ def pooled(mode: Mode, hidden: Any, mask: Any) -> Any:
             return (hidden * counted).sum(dim=1) / counted.sum(dim=1).sqrt()
 
 
-def _positions(encoder: Any) -> int | None:
+def positions(encoder: Any) -> int | None:
     """Rows of the model's table of positions that tokens can have, None: it has no table."""
     for module in encoder.modules():
         table = getattr(module, "position_embeddings", None)
@@ -133,7 +148,7 @@ def _positions(encoder: Any) -> int | None:
     return None
 
 
-def _library(tokenizer: Any, pooling: Pooling) -> Any:
+def own_library(tokenizer: Any, *, lower_case: bool = False) -> Any:
     """The tokenizer's own library without padding and cutting, which are switches that threads would share."""
     # Comes with transformers, and has no types.
     from tokenizers import normalizers
@@ -141,13 +156,13 @@ def _library(tokenizer: Any, pooling: Pooling) -> Any:
     library = copy.deepcopy(tokenizer.backend_tokenizer)
     library.no_padding()
     library.no_truncation()
-    if pooling.lower_case:
+    if lower_case:
         steps = [normalizers.Lowercase(), *([library.normalizer] if library.normalizer is not None else [])]
         library.normalizer = normalizers.Sequence(steps)
     return library
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Places of texts of like length, shortest first, at most so many texts and tokens together."""
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lengths.__getitem__):

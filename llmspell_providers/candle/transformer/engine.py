@@ -14,17 +14,19 @@ import transformers
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from llmspell_protocol.models import FinishReason
+from llmspell_protocol.scores import TokenCounts
 from llmspell_providers.candle.capabilities import LACKS
 from llmspell_providers.candle.devices import choose_device
-from llmspell_providers.candle.engine import Ability, Outcome, Prepared, Reply, Vectors, no_tokens
+from llmspell_providers.candle.engine import RANK, Ability, Outcome, Prepared, Ranking, Reply, Vectors, no_tokens
 from llmspell_providers.candle.speculation import Speculation
 from llmspell_providers.candle.transformer.batches import Batches
 from llmspell_providers.candle.transformer.encoder import Encoder
 from llmspell_providers.candle.transformer.prompts import Prompts
+from llmspell_providers.candle.transformer.ranker import Ranker
 from llmspell_providers.candle.transformer.row import Row
 from llmspell_providers.candle.transformer.settings import Settings
 from llmspell_providers.candle.transformer.threads import Threads
-from llmspell_providers.candle.transformer.weights import Weights, found_devices, load_weights
+from llmspell_providers.candle.transformer.weights import Kind, Weights, found_devices, load_weights
 from llmspell_providers.library.pooling import Pooling, flat_files, read_pooling
 
 
@@ -46,16 +48,11 @@ class TorchEngine:
         self._model_name = prepared.launch.model
         pooling = read_pooling(flat_files(prepared.launch.path.parent)) or Pooling()
         threads = Threads(prepared.threads)
-        self._encoder = Encoder(
-            weights.model,
-            weights.tokenizer,
-            pooling,
-            weights.torch_device,
-            context_size=self.context_size,
-            threads=threads,
-        )
-        if weights.kind == "encoder":
-            self.context_size = self._encoder.limit
+        model, tokenizer, device = weights.model, weights.tokenizer, weights.torch_device
+        self._encoder = Encoder(model, tokenizer, pooling, device, context_size=self.context_size, threads=threads)
+        self._ranker = Ranker(model, tokenizer, device, context_size=self.context_size, threads=threads)
+        if weights.kind in ("encoder", "ranker"):
+            self.context_size = self._encoder.limit if weights.kind == "encoder" else self._ranker.limit
         self.is_encoder_decoder = weights.kind == "seq2seq"
         self._prompts = Prompts(weights.tokenizer, is_encoder_decoder=self.is_encoder_decoder)
         self._batches = Batches(weights, slots=self.slots, chunk=prepared.batch_size, threads=threads)
@@ -74,7 +71,10 @@ class TorchEngine:
         prepared.check_templates()
         # Read by every thread when it first computes.
         torch.set_num_threads(prepared.threads)
-        weights = load_weights(launch.path.parent, name=launch.model, device=device, can_chat=prepared.can_chat)
+        kind: Kind | None = "ranker" if prepared.pooling == RANK else None
+        weights = load_weights(
+            launch.path.parent, name=launch.model, device=device, can_chat=prepared.can_chat, kind=kind
+        )
         return cls(weights, prepared), [*([warning] if warning else []), *weights.warnings]
 
     def chat(self, request: Mapping[str, Any], reply: Reply) -> Outcome:
@@ -96,6 +96,14 @@ class TorchEngine:
     def embed(self, texts: Sequence[str], reply: Reply, *, normalize: bool) -> Vectors:
         """One vector a text (see `Engine.embed`)."""
         return self._encoder.embed(texts, reply, normalize=normalize)
+
+    def rerank(self, query: str, texts: Sequence[str], reply: Reply) -> Ranking:
+        """A score a text (see `Engine.rerank`)."""
+        return self._ranker.rerank(query, texts, reply)
+
+    def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Tokens of many texts (see `Engine.count_tokens`)."""
+        return self._encoder.count_tokens(texts)
 
     def tokenize(self, text: str) -> list[int]:
         """The token ids of a text (see `Engine.tokenize`)."""

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from llmspell_protocol.errors import ConfigError, ModelLoadFailed, OutOfMemory, Unsupported
 from llmspell_providers.library.architectures import RELATIVE, T5
 
-Kind = Literal["seq2seq", "causal", "encoder"]
+Kind = Literal["seq2seq", "causal", "encoder", "ranker"]
 
 _SHOWN = 5
 _REFUSALS = (
@@ -75,10 +75,10 @@ def found_devices() -> list[str]:
     return [f"cuda:{index}" for index in range(cards)] + (["metal"] if torch.backends.mps.is_available() else [])
 
 
-def load_weights(directory: Path, *, name: str, device: str, can_chat: bool) -> Weights:
+def load_weights(directory: Path, *, name: str, device: str, can_chat: bool, kind: Kind | None = None) -> Weights:
     """Loads the model in `directory` onto `device`; `can_chat` says what its files say that it is for.
 
-    `name` is what people call it.
+    `name` is what people call it; `kind` is known where the files leave no choice.
 
     Raises:
         Unsupported: transformers does not have the architecture, or it makes neither text nor embeddings.
@@ -90,7 +90,7 @@ def load_weights(directory: Path, *, name: str, device: str, can_chat: bool) -> 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     config = _config(directory, name)
-    kind = _kind(config, can_chat=can_chat)
+    kind = kind or _kind(config, can_chat=can_chat)
     model, warnings = _model(directory, name, config, kind, device)
     own = getattr(model, "generation_config", None)  # an encoder has none
     own_stops: Sequence[str] = ()
@@ -184,6 +184,7 @@ def _model(directory: Path, name: str, config: Any, kind: Kind, device: str) -> 
     classes = {
         "seq2seq": transformers.AutoModelForSeq2SeqLM,
         "causal": transformers.AutoModelForCausalLM,
+        "ranker": transformers.AutoModelForSequenceClassification,
         "encoder": transformers.AutoModelForTextEncoding if _is_text_encoder(config) else transformers.AutoModel,
     }
     try:
@@ -249,7 +250,7 @@ def _try_operations(weights: Weights) -> None:
     ids = torch.zeros((1, 1), dtype=torch.long, device=weights.torch_device)
     try:
         with torch.inference_mode():
-            if weights.kind == "encoder":
+            if weights.kind in ("encoder", "ranker"):
                 weights.model(input_ids=ids)
             else:
                 weights.model.generate(ids, max_new_tokens=1)

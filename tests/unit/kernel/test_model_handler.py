@@ -13,9 +13,12 @@ import pytest
 from llmspell_kernel.handlers.model import ModelHandler
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Reply, Request
+from llmspell_kernel.services.hooked_models import changed_rerank, no_scores
 from llmspell_kernel.services.models import ModelsService, keep_alive_seconds
+from llmspell_protocol.areas.model_texts import ModelRerank
 from llmspell_protocol.errors import (
     BackendNotConfigured,
+    Forbidden,
     InvalidRequest,
     LlmspellError,
     ModelNotFound,
@@ -206,6 +209,31 @@ def test_generate_is_a_chat_with_one_message(tmp_path: Path) -> None:
     assert answered.content["message"]["content"] == "[mock/echo] hello there"
 
 
+def test_texts_are_scored_in_their_order(tmp_path: Path) -> None:
+    texts = ["a red cat", "nothing", "cat"]
+    content = Answered(tmp_path, action="rerank", model="mock/any", query="red cat", texts=texts).content
+    assert content["scores"] == [1.0, 0.0, 0.5]
+    assert (content["model"], content["backend"]) == ("mock/any", "mock")
+    assert content["usage"]["prompt_tokens"] == 3 * 2 + 3 + 1 + 1
+
+
+def test_no_texts_can_be_scored_by_no_model(tmp_path: Path) -> None:
+    assert isinstance(_refused(tmp_path, action="rerank", model="mock/any", query="q", texts=[]), InvalidRequest)
+    refused = _refused(tmp_path, action="rerank", model="nobody@candle", query="q", texts=["a"])
+    assert isinstance(refused, ModelNotFound)
+
+
+def test_hooks_may_change_what_is_scored_and_never_its_scores() -> None:
+    wanted = ModelRerank(model="m", query="q", texts=("a", "b"))
+    data = {"model": "m", "query": "q", "texts": ["a", "b"]}
+    assert changed_rerank(wanted, data) is wanted
+    assert changed_rerank(wanted, {**data, "query": "other"}).query == "other"
+    with pytest.raises(InvalidRequest):
+        changed_rerank(wanted, {**data, "texts": "a"})
+    with pytest.raises(Forbidden):
+        no_scores([1.0])
+
+
 def test_embeddings_travel_as_one_buffer_with_their_shape(tmp_path: Path) -> None:
     answered = Answered(tmp_path, action="embed", model="mock/any", input=["a", "b"])
     count, dimensions = answered.content["shape"]
@@ -246,9 +274,10 @@ def test_the_default_model_answers_when_none_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_candle_model_lists_the_known_ones(tmp_path: Path) -> None:
     error = _refused(tmp_path, action="chat", model="nosuch@candle", messages=HELLO)
-    first, gguf, t5 = error.message.splitlines()
+    first, gguf, encoders, t5 = error.message.splitlines()
     assert first == "Model 'nosuch' not found."
     assert gguf.startswith("GGUF models: smollm2:135m, qwen3:0.6b")
+    assert encoders == "Encoder models: multilingual-e5-small, ms-marco-minilm:l6-v2"
     assert t5.startswith("T5 models: flan-t5-small")
 
 
