@@ -25,6 +25,7 @@ COPY llmspell llmspell
 COPY llmspell_cli llmspell_cli
 COPY llmspell_kernel llmspell_kernel
 COPY llmspell_providers llmspell_providers
+COPY llmspell_rag llmspell_rag
 COPY llmspell_tools llmspell_tools
 COPY profiles profiles
 COPY protocol protocol

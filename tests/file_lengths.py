@@ -12,7 +12,8 @@ from pathlib import Path
 MOST = 400
 ROOT = Path(__file__).parents[1]
 SOURCES = (
-    *("llmspell_cli", "llmspell_kernel", "llmspell_providers", "llmspell_tools", "profiles", "protocol"),
+    *("llmspell_cli", "llmspell_kernel", "llmspell_providers", "llmspell_rag"),
+    *("llmspell_tools", "profiles", "protocol"),
     *("generate", "benchmarks"),
 )
 

@@ -1,8 +1,9 @@
 """Calls to a worker over its `Child`: ids, which answer belongs to which call, cancel, and what a crash means for them.
 
-A call is a frame `{op, id, …}`. The worker answers it with any number of `progress` and `delta` frames and, last, one
-`done` or `error`, each with the call's id; `{op: "cancel", id}` asks it to end early. When the process ends, every
-unfinished call gets a last frame `{op: "exited", id, status}`. A frame of any other op answers no call.
+A call is a frame `{op, id, …}`. The worker answers it with any number of `progress`, `delta`, `chunks` and `files`
+frames and, last, one `done` or `error`, each with the call's id; `{op: "cancel", id}` asks it to end early. An `ask`
+frame is a question of the worker's about its call, which waits for an `answer` with the same id. When the process ends,
+every unfinished call gets a last frame `{op: "exited", id, status}`. A frame of any other op answers no call.
 
 A frame goes from the pipe's reader straight to its call: no task, no queue of its own, one future for a caller that
 waits. Knows no models and no scripts.
@@ -21,7 +22,7 @@ from llmspell_protocol.frames import Frame, NotAFrame
 EXITED = "exited"
 """The op of the last frame of a call whose worker has ended; `status` is the exit status (negative: the signal)."""
 
-_ANSWERS = frozenset({"delta", "progress", "done", "error"})
+_ANSWERS = frozenset({"delta", "progress", "chunks", "files", "ask", "done", "error"})
 _LAST = frozenset({"done", "error", EXITED})
 
 
@@ -62,6 +63,15 @@ class Call:
             frame = await self.next()
             if frame["op"] in _LAST:
                 return frame
+
+    def answer(self, **fields: Any) -> None:
+        """Answers the worker's question, its last `ask` frame; nothing for a call that is done.
+
+        Raises:
+            FrameTooLarge: the fields fit no frame; nothing was sent, as with whatever else `pack_frame` raises.
+        """
+        if not self.done:
+            self._calls.child.send({"op": "answer", "id": self.id, **fields})
 
     def cancel(self) -> None:
         """Asks the worker to end the call early; the last frame still comes. Nothing for a call that is done."""

@@ -1,4 +1,4 @@
-"""A worker for tests of calls: it counts, holds, fails, says something unasked and dies, as it is told."""
+"""A worker for tests of calls: it counts, asks, holds, fails, says something unasked and dies, as it is told."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ def _serve(pipe: FramePipe, frame: Frame) -> None:
             for step in range(frame["to"]):
                 pipe.send({"op": "delta", "id": number, "text": f"{step} "})
             pipe.send({"op": "done", "id": number, "counted": frame["to"]})
+        case "wonder":
+            pipe.send({"op": "ask", "id": number, "what": frame["what"]})
+        case "answer":
+            pipe.send({"op": "done", "id": number, "heard": frame["said"]})
         case "cancel":
             pipe.send({"op": "error", "id": number, "why": "cancelled"})
         case "say":

@@ -49,3 +49,27 @@ def whole(objects: Mapping[int, bytes], trailer: str = "/Root 1 0 R /Info 4 0 R"
     for number in range(size):
         data += f"{places[number]:010} 00000 n \n".encode() if number in places else b"0000000000 65535 f \n"
     return data + f"trailer\n<< /Size {size} {trailer} >>\nstartxref\n{begin}\n%%EOF\n".encode()
+
+
+def slow_to_read() -> bytes:
+    """A small file whose one page has so many pieces of text in one line that no reader comes to an end."""
+    pieces = b" ".join(b"1 0 0 1 %d 700 Tm (ab) Tj" % (600 - at % 600) for at in range(200_000))
+    return _one_page(deflated(b"BT /F1 1 Tf " + pieces + b" ET"))
+
+
+def expanding() -> bytes:
+    """A file of two kilobytes whose one page takes gigabytes of memory."""
+    pieces = (b"BT /F1 12 Tf (" + b"y" * 200 + b") Tj ET ") * 500_000
+    return _one_page(deflated(pieces, 2))
+
+
+def _one_page(contents: bytes) -> bytes:
+    objects = {
+        1: b"<< /Type /Catalog /Pages 2 0 R >>",
+        2: b"<< /Type /Pages /Count 1 /Kids [10 0 R] >>",
+        3: b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        4: b"<< >>",
+        10: page("11 0 R"),
+        11: contents,
+    }
+    return whole(objects)

@@ -43,6 +43,21 @@ def test_answers_go_to_their_calls_and_the_rest_to_who_hears_it() -> None:
     run(body)
 
 
+def test_a_question_of_the_worker_comes_to_its_call_and_the_answer_goes_back() -> None:
+    async def body(calls: Calls, others: list[Frame], _exits: list[int]) -> None:
+        first, second = calls.open("wonder", what="one"), calls.open("wonder", what="two")
+        assert (await second.next())["what"] == "two"
+        assert (await first.next())["what"] == "one"
+        second.answer(said=2)
+        assert (await second.last())["heard"] == 2
+        first.answer(said=1)
+        assert (await first.last())["heard"] == 1
+        first.answer(said="too late")
+        assert ((await calls.open("count", to=1).last())["op"], others) == ("done", [])
+
+    run(body)
+
+
 def test_deltas_that_have_piled_up_come_as_one_and_what_follows_them_stays() -> None:
     async def body(calls: Calls, _others: list[Frame], _exits: list[int]) -> None:
         piled = calls.open("count", to=4)
