@@ -6,18 +6,19 @@ errors count from the line of `%%llmspell` itself, as the notebook counts them.
 
 from __future__ import annotations
 
+import keyword
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from IPython.core.error import UsageError
+from IPython.core.error import StdinNotImplementedError, UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import clear_output
 
 from llmspell.connecting import connect
 from llmspell.synchronous.kernel import Kernel
 from llmspell_protocol.client.events import Output
-from llmspell_protocol.errors import KernelUnreachable, LlmspellError
+from llmspell_protocol.errors import KernelUnreachable, LlmspellError, Unsupported
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 """A widget's own messages do not reach this notebook, which would show that it knows no such widget."""
@@ -64,6 +65,8 @@ class LlmspellMagics(Magics):
         text = rest if cell is None else f"\n{cell}"
         if not text.strip():
             raise UsageError(_USAGE)
+        if "o" in options:
+            _check_variable(options["o"])
         with _Failing() as failing:
             kernel = self._kernel(options.get("k"))
             if "m" in options:
@@ -72,7 +75,7 @@ class LlmspellMagics(Magics):
                 show = _Shown(self._notebook, failing.shown.extend)
                 # Not `execution_count`, which some versions of IPython raise before the cell runs and some behind it.
                 name = f"In[{len(self._notebook.user_ns['In']) - 1}]"
-                value = kernel.run_cell(text, name=name, on_output=show, on_input=_line).result
+                value = kernel.run_cell(text, name=name, on_output=show, on_input=self._reader).result
         if "o" in options:
             self._notebook.push({options["o"]: value})
 
@@ -81,6 +84,13 @@ class LlmspellMagics(Magics):
         for kernel in self._kernels.values():
             kernel.close()
         self._kernels.clear()
+
+    @property
+    def _reader(self) -> Callable[[str, bool], str | None] | None:
+        """What answers a question of the cell's; None where the frontend takes no input, which Lua is told then."""
+        # A program that runs notebooks says so with each cell; IPython at a terminal has no kernel.
+        takes_input = getattr(getattr(self._notebook, "kernel", None), "_allow_stdin", True)
+        return _line if takes_input else None
 
     def _kernel(self, target: str | None) -> Kernel:
         known = self._kernels.get(target)
@@ -157,3 +167,11 @@ def _line(prompt: str, password: bool) -> str | None:
         return getpass(prompt) if password else input(prompt)
     except EOFError:
         return None
+    except StdinNotImplementedError:
+        # ipykernel's own word for it, where it is asked in another way than the one that is known here.
+        raise Unsupported("input is not possible here: the frontend does not allow it (allow_stdin)") from None
+
+
+def _check_variable(name: str) -> None:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise UsageError(f"'{name}' is not a name that a Python variable can have: {_USAGE}")

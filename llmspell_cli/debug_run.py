@@ -1,6 +1,7 @@
 """One script debugged from its first line to its end: what the kernel tells, and what the user answers at each stop.
 
-At a terminal with prompts, where Ctrl-C pauses the script; from a pipe line by line; in JSON mode one event a line.
+At a terminal with prompts, where Ctrl-C pauses the script, and so does a line; from a pipe line by line; in JSON mode
+one event a line.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from llmspell_cli.debugger.commands import DebugCommands, Quit
 from llmspell_cli.debugger.conversation import Conversation
 from llmspell_cli.debugger.link import DebugLink
+from llmspell_cli.debugger.piped import PipedCommands
 from llmspell_cli.debugger.prompt import Prompt
 from llmspell_cli.endings import Interrupted
 from llmspell_cli.script import Script, answer_question, request_options
@@ -38,6 +40,7 @@ class DebugRun:
         self._commands = commands
         self._steps_in = steps_in
         self._interrupts: Interrupts | None = None
+        self._source: Prompt | PipedCommands = PipedCommands()
         self._paused = False
         self._line_open = False
 
@@ -50,11 +53,12 @@ class DebugRun:
         with ExitStack() as stack:
             if sys.stdin.isatty() and not self._output.json:
                 self._interrupts = stack.enter_context(Interrupts())
-            prompt = Prompt(self._interrupts, self._commands.names, color=self._output.color)
-            stack.callback(prompt.close)
+                names, color = self._commands.names, self._output.color
+                self._source = Prompt(self._interrupts, names, self._remark, color=color)
+            stack.callback(self._source.close)
             run = self._begin()
             try:
-                self._follow(run, self._conversation(run, prompt))
+                self._follow(run, self._conversation(run))
                 reply = run.result().content
             except Quit:
                 return self._quit(run)
@@ -75,10 +79,22 @@ class DebugRun:
             "execute_request",
             content,
             metadata={METADATA_KEY: options.metadata()},
-            on_input=None if self._output.json else answer_question,
+            on_input=None if self._output.json else self._answer,
         )
 
-    def _conversation(self, run: Pending, prompt: Prompt) -> Conversation:
+    def _answer(self, prompt: str, password: bool) -> str | None:
+        """A line for a script that reads: the next one of a pipe, or one that was typed ahead, or is typed now."""
+        if isinstance(self._source, PipedCommands):
+            self._output.write(prompt)
+            return self._source.read()
+        self._line_open = False
+        ahead = self._source.ahead()
+        if ahead is None:
+            return answer_question(prompt, password)
+        self._output.write(f"{prompt}{'' if password else ahead}\n")
+        return ahead
+
+    def _conversation(self, run: Pending) -> Conversation:
         def show_what_came() -> None:
             while (event := run.take_arrived()) is not None:
                 self._take(event, run, talk)
@@ -86,28 +102,48 @@ class DebugRun:
         talk = Conversation(
             self._commands,
             self._output,
-            prompt.read,
+            self._source.read,
             repeats=self._interrupts is not None,
             end_line=self._end_line,
+            printed=self._print,
             arrived=show_what_came,
         )
         return talk
 
     def _follow(self, run: Pending, talk: Conversation) -> None:
-        while (event := self._next(run)) is not None:
+        while (event := self._next(run, talk)) is not None:
             self._take(event, run, talk)
 
-    def _next(self, run: Pending) -> Event | None:
+    def _next(self, run: Pending, talk: Conversation) -> Event | None:
+        """The next event, None at the end; what is typed before it comes is obeyed."""
         while True:
+            # Before the script has its place nothing can be asked for it.
+            has_begun = self._commands.link is not None
+            if has_begun:
+                self._obey_meanwhile(talk)
             try:
                 with self._cancellable():
-                    return next(run, None)
+                    event = run.take_arrived()
+                    if event is not None or run.done:
+                        return event
+                    self._session.client.wait_beside(self._source.source if has_begun else None)
             except KeyboardInterrupt:
                 if self._interrupts is None or self._paused:
                     raise
                 # A second one, before the script has paused, ends it.
                 self._paused = True
                 self._ask_to_pause()
+
+    def _obey_meanwhile(self, talk: Conversation) -> None:
+        while (line := self._source.at_once()) is not None:
+            if self._interrupts is not None:
+                # Enter has ended the line.
+                self._line_open = False
+            talk.obey_meanwhile(line)
+
+    def _remark(self, text: str) -> None:
+        self._line_open = False
+        self._output.note(text)
 
     @contextmanager
     def _cancellable(self) -> Iterator[None]:

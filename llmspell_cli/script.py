@@ -193,8 +193,10 @@ def _show(script: Script, opened: Session, output: Output, printed: _Printed, re
         return
     if printed.text and not printed.text.endswith("\n") and (output.terminal or script.show_result):
         output.line()
-    if script.show_result and result is not None:
-        output.write((result if isinstance(result, str) else str(reply.get("result_repr", result))) + "\n")
+    if script.show_result and (shown := reply.get("result_repr")) is not None:
+        # A text alone is what it says, as a program takes it; several values are shown as a cell shows them.
+        is_text = isinstance(result, str) and reply.get("values", 1) == 1
+        output.write(f"{result if is_text else shown}\n")
     if output.pretty:
         engine = reply.get("engine", script.engine) or DEFAULT_ENGINE
         output.line(f"✓ {script.name}  {engine}  {short_time(reply.get('duration_ms'))}")
@@ -211,6 +213,7 @@ _NOT_SHOWN = (
     "engine",
     "output",
     "result_repr",
+    "values",
     "script",
     "script_length",
     "args_count",

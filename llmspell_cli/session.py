@@ -40,6 +40,7 @@ class Session:
         self.mode = mode
         self.hurry = False
         self.interrupts: Interrupts | None = None
+        self._deliver_arrived: Callable[[], None] = lambda: None
 
     @property
     def kernel(self) -> str | None:
@@ -88,6 +89,12 @@ class Session:
             timeout_s=timeout_s + _LATE_S if timeout_s is not None else None,
             on_input=on_input,
         )
+
+        def deliver_arrived() -> None:
+            while (event := pending.take_arrived()) is not None:
+                _deliver(event, on_delta, on_progress)
+
+        before, self._deliver_arrived = self._deliver_arrived, deliver_arrived
         try:
             with self.interrupts.cancellable() if self.interrupts is not None else nullcontext():
                 for event in pending:
@@ -95,6 +102,12 @@ class Session:
                 return pending.result()
         except KeyboardInterrupt:
             raise self._give_up(pending) from None
+        finally:
+            self._deliver_arrived = before
+
+    def deliver_arrived(self) -> None:
+        """Delivers what has come of the request that `ask` follows: for a delta's taker that asks something itself."""
+        self._deliver_arrived()
 
     def model(self, action: str, **fields: Any) -> Content:
         """A `model_request` without progress or deltas: the reply's content; absent fields are None."""

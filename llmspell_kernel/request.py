@@ -123,6 +123,8 @@ class Request:
     """What was wrong with it before it could be read: its answer."""
     superseded: bool = False
     """It came through a connection in whose place another has come since."""
+    of_notebook: bool = False
+    """It runs a notebook's cell, and says which (`metadata.cellId`)."""
     unheard: bool = False
     """Nothing of it is published on IOPub."""
     apart: bool = False

@@ -13,6 +13,7 @@ from llmspell_cli.debugger.frames import Where, numbered
 from llmspell_cli.debugger.help_words import HELP
 from llmspell_cli.debugger.link import DebugLink
 from llmspell_cli.debugger.points import Places, Point, Points
+from llmspell_cli.debugger.typed import command_and_rest
 from llmspell_cli.session import Content
 from llmspell_cli.terminal.text import columns
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound
@@ -87,12 +88,13 @@ class DebugCommands:
             Quit: the user ends it.
             LlmspellError: the command failed, or there is none of that name.
         """
-        text = re.sub(r"\A\s*(?:(?:db|debug):|\.)\s*", "", line).strip()
-        word, _, rest = text.partition(" ")
+        word, rest = command_and_rest(line)
         command = self._commands.get(word)
         if command is None:
-            raise InvalidRequest(f"Unknown command {word}, see help", hint=f"print {text} shows a value")
-        return command(rest.strip())
+            raise InvalidRequest(
+                f"Unknown command {word}, see help", hint=f"print {f'{word} {rest}'.strip()} shows a value"
+            )
+        return command(rest)
 
     # The run
 
@@ -269,6 +271,8 @@ class DebugCommands:
     def _go(self, command: str) -> str:
         self._here()
         self._ask(command, threadId=1)
+        # The event that says so may come behind the next command.
+        self.ran_on()
         raise GoesOn
 
     def _until(self, rest: str) -> str:

@@ -19,7 +19,8 @@ from llmspell_protocol.errors import LlmspellError
 class Conversation:
     """Reads commands by `read` (None: no more of them). An empty line says the last one again where `repeats`.
 
-    `end_line` ends a line that the script has begun; `arrived` shows what a command has made the script print.
+    `end_line` ends a line that the script has begun; `printed` shows what an evaluation prints where no script runs, by
+    `stream` and `text`; `arrived` shows what a command has made the script print.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Conversation:
         *,
         repeats: bool,
         end_line: Callable[[], None],
+        printed: Callable[[Content], None],
         arrived: Callable[[], None],
     ) -> None:
         self._commands = commands
@@ -37,6 +39,7 @@ class Conversation:
         self._read = read
         self._repeats = repeats
         self._end_line = end_line
+        self._printed = printed
         self._arrived = arrived
         self._last = ""
 
@@ -51,6 +54,8 @@ class Conversation:
             self._stopped(body)
         elif event == "continued":
             self._commands.ran_on()
+        elif event == "output":
+            self._printed({"stream": body["category"], "text": body["output"]})
         elif event == "breakpoint":
             text = self._commands.moved(body["breakpoint"])
             if text is not None:
@@ -82,10 +87,18 @@ class Conversation:
             line = line.strip() or (self._last if self._repeats else "")
             if line and not line.startswith("#"):
                 self._last = line
-                if self._obey(line):
+                if self._obey(line, self._arrived):
                     return
 
-    def _obey(self, line: str) -> bool:
+    def obey_meanwhile(self, line: str) -> None:
+        """Obeys a command while the script runs; a stop that comes of it is told as every other.
+
+        Raises:
+            Quit: the user ends the script.
+        """
+        self._obey(line, arrived=lambda: None)
+
+    def _obey(self, line: str, arrived: Callable[[], None]) -> bool:
         """Whether the script goes on."""
         text, error, goes_on = "", None, False
         try:
@@ -96,7 +109,7 @@ class Conversation:
             error = failure
         if not goes_on:
             # Of a script that goes on everything is still to come.
-            self._arrived()
+            arrived()
         if self._output.json:
             answer = {"event": "answer", "command": line, "text": text, "error": error_object(error) if error else None}
             self._output.event(answer)

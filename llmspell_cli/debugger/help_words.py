@@ -14,7 +14,7 @@ HELP = (
     ("step, s", "the next line, into calls"),
     ("finish, f", "out of this function"),
     ("until LINE", "go on up to a line"),
-    ("pause", "stop a script that runs (Ctrl+C too)"),
+    ("pause", "stop a script that runs (Ctrl+C too); other commands wait until it stops"),
     ("where, w, bt, backtrace, stack", "the calls that led here"),
     ("up, down, frame N", "look at another call"),
     ("locals, globals", "variables with their values"),

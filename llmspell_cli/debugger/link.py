@@ -5,12 +5,13 @@ Knows requests, neither terminals nor what a user types.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from types import MappingProxyType
 from typing import Any
 
 from llmspell_cli.session import Content, Session
+from llmspell_protocol.client.events import Delta
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.messages import METADATA_KEY
 from llmspell_protocol.request_options import RequestOptions
@@ -22,15 +23,21 @@ ANSWER_S = 15.0
 class DebugLink:
     """A debugger; `run` is the msg_id of the isolated run that it is about, None the session's own context.
 
-    What is evaluated has the permissions `allow`.
+    What is evaluated has the permissions `allow`. `told` takes the events that come of a request itself; those of a run
+    come with that.
     """
 
     def __init__(
-        self, session: Session, run: str | None = None, allow: Mapping[str, Sequence[str]] = MappingProxyType({})
+        self,
+        session: Session,
+        run: str | None = None,
+        allow: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        told: Callable[[Content], None] = lambda _: None,
     ) -> None:
         self._session = session
         options = RequestOptions(debugs=run, deltas=True, allow=dict(allow) or None)
         self._metadata = {METADATA_KEY: options.metadata()}
+        self._told = told
         self._numbers = count(1)
 
     def start(self) -> None:
@@ -53,6 +60,9 @@ class DebugLink:
         }
         # On shell, behind which comes what the script has printed before.
         pending = self._session.client.request("debug_request", content, metadata=self._metadata, timeout_s=ANSWER_S)
+        for event in pending:
+            if isinstance(event, Delta) and (told := event.content.get("debug")) is not None:
+                self._told(told)
         response = pending.result().content
         if not response.get("success"):
             raise InvalidRequest(str(response.get("message", "the debugger refused")))

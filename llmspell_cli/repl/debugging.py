@@ -13,7 +13,7 @@ from llmspell_cli.terminal.output import Output
 
 
 class ReplDebugging:
-    """The debugger of the repl's context; begins with the first command for it. `read` and `end_line` as in
+    """The debugger of the repl's context; begins with the first command for it. `read`, `end_line` and `printed` as in
     `Conversation`."""
 
     def __init__(
@@ -22,12 +22,21 @@ class ReplDebugging:
         output: Output,
         read: Callable[[], str | None],
         end_line: Callable[[], None],
+        printed: Callable[[Content], None],
         allow: Mapping[str, Sequence[str]],
     ) -> None:
         self._session = session
         self._allow = allow
         self._commands = DebugCommands(Places())
-        self._talk = Conversation(self._commands, output, read, repeats=False, end_line=end_line, arrived=lambda: None)
+        self._talk = Conversation(
+            self._commands,
+            output,
+            read,
+            repeats=False,
+            end_line=end_line,
+            printed=printed,
+            arrived=session.deliver_arrived,
+        )
 
     def obey(self, line: str) -> str:
         """Does a command while nothing is paused; the text to show.
@@ -36,7 +45,7 @@ class ReplDebugging:
             LlmspellError: it failed.
         """
         if self._commands.link is None:
-            link = DebugLink(self._session, allow=self._allow)
+            link = DebugLink(self._session, allow=self._allow, told=self._talk.take)
             link.start()
             self._commands.attached(link)
         try:

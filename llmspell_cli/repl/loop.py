@@ -243,7 +243,8 @@ class Repl:
         # Few sessions debug.
         from llmspell_cli.repl.debugging import ReplDebugging
 
-        return ReplDebugging(self._session, self._output, self._debugger_line, self._printed.end, self._allow)
+        printed = self._printed
+        return ReplDebugging(self._session, self._output, self._debugger_line, printed.end, printed.take, self._allow)
 
     def _take_delta(self, content: Content) -> None:
         told = content.get("debug")

@@ -32,7 +32,17 @@ _RESERVED = re.compile(
 _VARIABLES = r"""
 local known, found = {}, {}
 for _, name in ipairs(JSON.parse(%s)) do known[name] = true end
-local function clean(text) return utf8.len(text) and text or (text:gsub("[\128-\255]", "?")) end
+local function clean(text)
+  local parts, at = {}, 1
+  while true do
+    local length, bad = utf8.len(text, at)
+    parts[#parts + 1] = text:sub(at, length and -1 or bad - 1)
+    if length then return table.concat(parts) end
+    -- What a character that is not whole has begun with goes with it, as in what is printed.
+    local _, last = text:find("^[\xE0-\xF4][\x80-\xBF]+", bad)
+    parts[#parts + 1], at = "\u{FFFD}", (last or bad) + 1
+  end
+end
 for name, value in pairs(_G) do
   if type(name) == "string" and not known[name] then
     local ok, text = pcall(JSON.stringify, value)

@@ -1,4 +1,7 @@
-"""Questions on stdout with one line from stdin as the answer. Knows no command."""
+"""Questions with one line from stdin as the answer: on stdout, or where that goes elsewhere on a terminal's stderr.
+
+Knows no command.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import sys
 
 from llmspell_cli.endings import NoAnswer
 from llmspell_cli.terminal.interrupts import Interrupts
-from llmspell_cli.terminal.output import Output
+from llmspell_cli.terminal.output import Output, to_stderr
 from llmspell_cli.terminal.typed_line import typed_line
 from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.errors import InvalidRequest
@@ -28,7 +31,7 @@ def confirmed(output: Output, question: str, *, yes: bool, hint: str = "use --ye
     try:
         said = answer(output, f"{visible(question)} [y/N]: ")
     except KeyboardInterrupt:
-        output.write("\n")  # What is said about it does not belong behind the question.
+        _ask(output, "\n")  # What is said about it does not belong behind the question.
         raise
     except EOFError:
         output.line()
@@ -47,9 +50,18 @@ def answer(output: Output, question: str) -> str:
     """
     if sys.stdin.isatty():
         with Interrupts() as interrupts:
-            return typed_line(interrupts, question)
+            _ask(output, question)
+            return typed_line(interrupts)
     output.write(question)
     line = sys.stdin.readline()
     if not line:
         raise EOFError
     return line
+
+
+def _ask(output: Output, text: str) -> None:
+    if sys.stdin.isatty() and sys.stderr.isatty() and not output.terminal:
+        # Who types sees no file.
+        to_stderr(text)
+    else:
+        output.write(text)

@@ -109,6 +109,7 @@ class ZmqDoor:
             raw_options=message.options,
             buffers=message.buffers,
             header=message.header,
+            of_notebook="cellId" in message.metadata,
             problem=InvalidRequest(f"{message.msg_type} holds too much: {message.problem}")
             if message.problem
             else None,

@@ -10,10 +10,8 @@ from llmspell_kernel.scripting.cell import CellHistory, run_cell
 from llmspell_kernel.scripting.contexts import Contexts
 from llmspell_kernel.scripting.engines import engine_named
 from llmspell_kernel.scripting.isolated_run import run_isolated
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_kernel.scripting.job import demand_length
 from llmspell_protocol.standard_requests import ExecuteRequest
-
-MAX_CODE_CHARACTERS = 10_000_000
 
 
 class ExecuteHandler:
@@ -27,9 +25,7 @@ class ExecuteHandler:
     async def __call__(self, request: Request) -> Reply:
         """Runs the code and returns the reply; an isolated run raises its error, a cell's reply holds it."""
         wanted = standard_content(ExecuteRequest, request.msg_type, request.content)
-        size = len(wanted.code)
-        if size > MAX_CODE_CHARACTERS:
-            raise InvalidRequest(f"the code has {size} characters; at most {MAX_CODE_CHARACTERS} are allowed")
+        demand_length(wanted.code)
         engine = engine_named(request.options.engine)
         if request.options.isolated:
             return Reply(await run_isolated(self._contexts, engine, request, wanted))

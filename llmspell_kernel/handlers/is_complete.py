@@ -18,7 +18,9 @@ class IsCompleteHandler:
     async def __call__(self, request: Request) -> Reply:
         """The reply's status is the answer itself; `incomplete` comes with the next line's indent."""
         code = standard_content(IsCompleteRequest, request.msg_type, request.content).code
+        context = self._contexts.of(request)
+        context.typed_in = request.caller.session
         if is_help(code):
             return Reply({"status": "complete"})
-        status, indent = await self._contexts.of(request).is_complete(code)
+        status, indent = await context.is_complete(code)
         return Reply({"status": status, "indent": indent} if status == "incomplete" else {"status": status})

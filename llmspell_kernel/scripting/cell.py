@@ -34,15 +34,21 @@ async def run_cell(
     context: Context, request: Request, wanted: ExecuteRequest, history: Callable[[], CellHistory] | None = None
 ) -> Content:
     """The reply's content: the cell's error too, which has an `execution_count` beside the error's own fields."""
+    console = context.typed_in == request.caller.session and not request.of_notebook
     try:
         async with context.turn(request):
-            return await _run(context, request, wanted, history)
+            return await _run(context, request, wanted, history, console=console)
     except Aborted:
         return {"status": "aborted", "execution_count": context.execution_count}
 
 
 async def _run(
-    context: Context, request: Request, wanted: ExecuteRequest, history: Callable[[], CellHistory] | None
+    context: Context,
+    request: Request,
+    wanted: ExecuteRequest,
+    history: Callable[[], CellHistory] | None,
+    *,
+    console: bool,
 ) -> Content:
     options = request.options
     counts = wanted.store_history and not wanted.silent
@@ -57,7 +63,7 @@ async def _run(
         request.sink.publish("execute_input", {"code": wanted.code, "execution_count": number})
     if options.reset:
         context.forget_variables()
-    output = CellOutput(request, silent=wanted.silent, deltas=options.deltas, widgets=context.widgets)
+    output = CellOutput(request, silent=wanted.silent, deltas=options.deltas, widgets=context.widgets, console=console)
     request.outlet = output
     if context.first_line is not None and not wanted.silent:
         output.write("stderr", f"{context.first_line}\n")
@@ -121,6 +127,7 @@ def _outcome(context: Context, result: Result) -> Content:
         "engine": context.engine.name,
         "result": result.value,
         "result_repr": result.text,
+        "values": result.values,
         "exit_code": result.exit_code,
     }
 

@@ -16,6 +16,7 @@ from llmspell_kernel.scripting.output import IOPUB_PIECE_CHARACTERS, IOPUB_WINDO
 
 if TYPE_CHECKING:
     from llmspell_kernel.scripting.comms import Comms
+    from llmspell_kernel.scripting.console_line import ConsoleLine
     from llmspell_kernel.scripting.progress import ProgressDisplays
     from llmspell_kernel.scripting.progress_text import Step
     from llmspell_kernel.scripting.widgets import WidgetBar
@@ -28,11 +29,17 @@ class CellOutput:
     """The outlet of one cell's request, and what its output is written to; belongs to the loop.
 
     `widgets` gives the comms where the frontend has widgets. What is `silent` is shown to no other frontend where the
-    requester reads its `deltas`, and has no progress.
+    requester reads its `deltas`, and has no progress. In a `console` progress is a line that changes.
     """
 
     def __init__(
-        self, request: Request, *, silent: bool, deltas: bool, widgets: Callable[[], Comms | None] = lambda: None
+        self,
+        request: Request,
+        *,
+        silent: bool,
+        deltas: bool,
+        widgets: Callable[[], Comms | None] = lambda: None,
+        console: bool = False,
     ) -> None:
         self._request = request
         self._silent = silent
@@ -49,6 +56,8 @@ class CellOutput:
         self._updates: dict[str, Content] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._bars: ProgressDisplays | None = None
+        self._line = self._console_line() if console and self._iopub and not deltas else None
+        """Progress in a console."""
 
     def write(self, stream: str, text: str) -> None:
         """Adds printed text."""
@@ -58,6 +67,11 @@ class CellOutput:
 
     def flush(self) -> None:
         """Sends everything: what comes next follows it."""
+        self._flush()
+        if self._line is not None:
+            self._line.leave()
+
+    def _flush(self) -> None:
         self._gathered.flush()
         self._bounded.flush()
         self._send_updates()
@@ -67,12 +81,14 @@ class CellOutput:
 
         It raises nothing: there is a reply to come, whatever could not be shown.
         """
-        do_each("a cell's output", self.flush, lambda: self._end_progress(stopped), self._end_clear)
+        do_each("a cell's output", self._flush, lambda: self._end_progress(stopped), self._end_clear)
 
     def _end_progress(self, stopped: bool) -> None:
         if self._bars is not None:
             self._bars.end(stopped=stopped)
             self._send_updates()
+        if self._line is not None:
+            self._line.end()
 
     def _end_clear(self) -> None:
         if self._replaces:
@@ -122,6 +138,9 @@ class CellOutput:
             self._bounded.write(stream, text)
 
     def _stream(self, stream: str, text: str) -> None:
+        if self._line is not None:
+            self._line.leave()
+            self._line.written(text)
         self._publish("stream", {"name": stream, "text": text})
 
     def _publish(self, kind: str, content: Content) -> None:
@@ -148,6 +167,9 @@ class CellOutput:
             return
         if self._budget.takes(0):
             self._bounded.flush()
+            if self._line is not None:
+                self._line.leave()
+                self._line.written("\n")
             self._publish(kind, content)
         elif kind == "update_display_data":
             self._updates[content["transient"]["display_id"]] = content
@@ -211,13 +233,25 @@ class CellOutput:
         self._pass_on()
         if self._deltas:
             self._request.delta(progress_delta(kind, content, last=last))
-        if self._iopub:
+        if self._line is not None:
+            self._line.show(plain_text(content), last=last)
+        elif self._iopub:
             self._budget.count(0)
             self._publish(kind, content)
 
+    def _console_line(self) -> ConsoleLine:
+        # Most frontends are notebooks.
+        from llmspell_kernel.scripting.console_line import ConsoleLine
+
+        def send(text: str) -> None:
+            self._budget.count(len(text))
+            self._publish("stream", {"name": "stderr", "text": text})
+
+        return ConsoleLine(send)
+
     def _widget_bar(self, step: Step) -> WidgetBar | None:
         comms = self._widgets()
-        if comms is None or not self._iopub:
+        if comms is None or not self._iopub or self._line is not None:
             return None
         from llmspell_kernel.scripting.widgets import MODELS, WidgetBar
 

@@ -97,6 +97,8 @@ class Context:
         """What a debugger has asked for that may run functions of the script's."""
         self.controls = Comms()
         """Comms that the kernel answers by itself, whatever becomes of the worker."""
+        self.typed_in: str | None = None
+        """The session that has asked last whether code is complete: a console asks before it runs what was typed."""
         self.has_widgets = False
         """Whether a frontend shows widgets: it has asked for them."""
         self.debugger: ContextDebugger | None = None

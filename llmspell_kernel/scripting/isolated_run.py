@@ -40,6 +40,7 @@ async def run_isolated(contexts: Contexts, engine: Engine, request: Request, wan
         "args_count": len(job.arguments or ()),
         "result": result.value,
         "result_repr": result.text,
+        "values": result.values,
         "exit_code": result.exit_code,
         "duration_ms": result.duration_ms,
     }

@@ -8,9 +8,21 @@ from typing import Any, NamedTuple
 
 from llmspell_kernel.scripting.limits import ScriptLimits, named
 from llmspell_kernel.scripting.rights import NO_RIGHTS, Rights
+from llmspell_protocol.errors import InvalidRequest
 
+MAX_CODE_CHARACTERS = 10_000_000
 ALLOWED_ENVIRONMENT = ("MODEL", "MODEL_SPEC")
 """Variables of the client's that every script may read."""
+
+
+def demand_length(code: str) -> None:
+    """Makes sure that code is not too long to be run.
+
+    Raises:
+        InvalidRequest: it is.
+    """
+    if len(code) > MAX_CODE_CHARACTERS:
+        raise InvalidRequest(f"the code has {len(code)} characters; at most {MAX_CODE_CHARACTERS} are allowed")
 
 
 class Job(NamedTuple):

@@ -17,7 +17,7 @@ _GONE = "the script worker was ended and the context's variables are gone"
 
 
 class Result(NamedTuple):
-    """How a job ended well; `text` is None where it gave no value."""
+    """How a job ended well: its first value, and all of them as `text`, which is None where it gave none."""
 
     value: Any
     text: str | None
@@ -26,6 +26,8 @@ class Result(NamedTuple):
     expressions: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     payload: Sequence[Mapping[str, Any]] = ()
     """What the frontend is asked to do."""
+    values: int = 1
+    """How many the text shows."""
     bundle: Mapping[str, Any] | None = None
     """`data` and `metadata` by MIME type, where the value has more forms than the text."""
 

@@ -111,6 +111,7 @@ class ScriptProcess:
             exit_code=frame.get("exit_code"),
             expressions=frame.get("expressions", {}),
             payload=frame.get("payload", ()),
+            values=frame.get("values", 1),
             bundle=frame.get("bundle"),
         )
 

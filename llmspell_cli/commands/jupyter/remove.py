@@ -52,6 +52,13 @@ def remove(options: Options, name: str | None, named: str | None, prefix: str | 
         raise InvalidRequest(
             f"kernelspec '{wanted}' is not of llmspell", hint=f"jupyter kernelspec remove {wanted} takes it away"
         )
+    if not yes and not output.json and not sys.stdin.isatty():
+        # A script that pipes something in has not read the question.
+        place = home_path(str(directory))
+        raise InvalidRequest(
+            f"kernelspec '{wanted}' in {place} is removed after a question, and there is no terminal",
+            hint=f"llmspell jupyter remove {wanted} --yes",
+        )
     if not confirmed(output, f"Remove kernelspec '{wanted}' from {home_path(str(directory))}?", yes=yes):
         return
     _take_away(directory)

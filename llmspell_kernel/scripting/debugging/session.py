@@ -14,7 +14,7 @@ from typing import Any
 
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Content, Request
-from llmspell_kernel.scripting.cell_paths import cell_path
+from llmspell_kernel.scripting.cell_paths import named_beside
 from llmspell_kernel.scripting.context import Context
 from llmspell_kernel.scripting.debugging.arguments import checked
 from llmspell_kernel.scripting.debugging.breakpoints import Breakpoints
@@ -28,6 +28,7 @@ from llmspell_kernel.scripting.debugging.capabilities import (
     STEPS,
 )
 from llmspell_kernel.scripting.debugging.owners import Owners
+from llmspell_kernel.scripting.job import demand_length
 from llmspell_kernel.scripting.process import ScriptProcess
 from llmspell_kernel.scripting.told_texts import Texts
 from llmspell_protocol.calls import EXITED
@@ -220,7 +221,8 @@ class DebugSession:
 
     async def _dump_cell(self, _request: Request, arguments: Content) -> Content:
         code = arguments["code"]
-        path = cell_path(code.encode())
+        demand_length(code)
+        path = await named_beside(code.encode())
         self.know(path, code)
         return {"sourcePath": path}
 

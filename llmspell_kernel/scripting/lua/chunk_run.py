@@ -36,7 +36,7 @@ def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
     if value.problem is not None and not frame["cell"]:
         raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
     wanted = frame["data"] or not frame["cell"]
-    answer = {"op": "done", "value": value.data if wanted else None, "text": value.text}
+    answer = {"op": "done", "value": value.data if wanted else None, "text": value.text, "values": value.count}
     if value.bundle is not None:
         answer["bundle"] = value.bundle
     if sandbox.host.payloads:

@@ -446,7 +446,8 @@ function core.compile(source, name, env, shows_value)
   return chunk or problem
 end
 
--- The first value that a cell's chunk gave, and how all of them are shown where there are more, as Lua's own prompt does.
+-- The first value that a cell's chunk gave; where there are more, how all of them are shown, as Lua's own prompt does, and
+-- how many there are.
 function core.values_of(chunk, value)
   local values, count = several, several and several.n
   if chunk == in_table then
@@ -458,13 +459,13 @@ function core.values_of(chunk, value)
   end
   in_table, several = nil, nil
   if values == nil or count < 2 then
-    return value, nil
+    return value, nil, 1
   end
   local shown = {}
   for index = 1, count do
     shown[index] = core.display(values[index])
   end
-  return value, concat(shown, "  ")
+  return value, concat(shown, "  "), count
 end
 
 -- Frames that say nothing about the script: ours, and what raised the error.

@@ -73,10 +73,12 @@ class ScriptFailure(Exception):
 class Value:
     """A script's first return value as plain data; and all of them as a person reads them (None: there are none).
 
-    `problem` says why it has no form as data; `bundle` has its forms by MIME type where there are more.
+    `problem` says why it has no form as data; `bundle` has its forms by MIME type where there are more; `count` is how
+    many values the text shows.
     """
 
     bundle: dict[str, Any] | None = None
+    count = 1
 
     def __init__(self, data: Any, text: str | None, problem: str | None = None) -> None:
         self.data = data
@@ -170,9 +172,7 @@ class Sandbox:
         if isinstance(chunk, bytes):
             raise self._syntax_failure(chunk)
         arguments = [word.encode() for word in words]
-        value, texts = self._core["values_of"](chunk, self._run(chunk, *arguments)), None
-        if isinstance(value, tuple):
-            value, texts = value
+        value, texts, count = self._core["values_of"](chunk, self._run(chunk, *arguments))
         flush = self._core["flush_files"]
         flush()
         if number:
@@ -180,6 +180,7 @@ class Sandbox:
         shown = self._value(value)
         if shows_value and texts is not None:
             shown = Value(shown.data, texts.decode("utf-8", "replace"), shown.problem)
+            shown.count = count
         if is_rich and shown.text is not None and self._core["is_rich"](value):
             # Methods of the script's own: they are stopped and limited as it is.
             forms = self._run(self._core["rich_value"], value)

@@ -101,7 +101,11 @@ class Written:
     def ended(self, scope: int) -> None:
         """Nothing more comes of a scope."""
         self.flush()
-        self._decoders = {key: decoder for key, decoder in self._decoders.items() if key[0] != scope}
+        with self._lock:
+            for key in [key for key in self._decoders if key[0] == scope]:
+                if rest := self._decoders.pop(key).decode(b"", final=True):
+                    # A character that has never become whole.
+                    self._send_text(*key, rest)
 
     def _flush_text(self) -> None:
         pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]

@@ -45,8 +45,8 @@ def test_commands_from_a_pipe_drive_the_script(target: list[str], script: Path) 
     done = llmspell(*target, "debug", "sum.lua", "--", "hi", stdin="\n".join(commands) + "\n")
     assert done.status == 3
     assert done.out.splitlines() == [
-        "Paused at sum.lua:4 (entry)",
-        "    4 | end",
+        "Paused at sum.lua:1 (entry)",
+        "    1 | local function twice(x)",
         "Breakpoint 1 at sum.lua:2",
         "Paused at sum.lua:2 (breakpoint 1)",
         "    2 |   local y = x * 2",
@@ -116,7 +116,7 @@ def test_log_points_hits_and_stops_for_once(target: list[str], script: Path) -> 
     assert "there is no breakpoint 9" in done.err
     stops = [line for line in done.out.splitlines() if line.startswith("Paused")]
     assert stops == [
-        "Paused at sum.lua:4 (entry)",
+        "Paused at sum.lua:1 (entry)",
         "Paused at sum.lua:8 (breakpoint 2)",
         "Paused at sum.lua:10 (breakpoint 3)",
     ]
@@ -167,6 +167,84 @@ def test_quitting_at_a_terminal_ends_the_script(target: list[str], script: Path)
     terminal.type("\x04")
     assert terminal.end() == 0
     assert "nil" not in terminal.said
+
+
+def test_lines_are_obeyed_while_the_script_runs(target: list[str], script: Path) -> None:
+    script.write_text("local n = 0\nprint('begun')\nwhile not done do\n  n = n + 1\nend\nprint('the end')\n")
+    terminal = AtTerminal([*target, "debug", "sum.lua"])
+    terminal.wait_for("(debug) > ")
+    terminal.type("c\r")
+    terminal.wait_for("begun")
+    terminal.type("help\r")
+    terminal.wait_for("the calls that led here")
+    terminal.type("p 6 * 7\r")
+    terminal.wait_for("p waits until the script stops or reads; pause stops it")
+    terminal.type("pause\r")
+    terminal.wait_for("(pause)")
+    terminal.wait_for("(debug) > p 6 * 7")
+    terminal.wait_for("42")
+    terminal.wait_for("(debug) > ")
+    terminal.type("c\rpause\rset done = true\rc\r")
+    terminal.wait_for("(pause)")
+    terminal.wait_for("the end")
+    assert terminal.end() == 0
+
+
+def test_a_script_that_reads_gets_what_was_typed_ahead(target: list[str], script: Path) -> None:
+    script.write_text("local name = input('name? ')\nprint('hello ' .. name .. input('and? '))\n")
+    terminal = AtTerminal([*target, "debug", "sum.lua"])
+    terminal.wait_for("(debug) > ")
+    terminal.type("c\rAda\r")
+    terminal.wait_for("name? Ada")
+    terminal.wait_for("and? ")
+    terminal.type("Grace\r")
+    terminal.wait_for("hello AdaGrace")
+    assert terminal.end() == 0
+
+
+def test_quit_ends_a_script_that_runs(target: list[str], script: Path) -> None:
+    script.write_text("print('begun')\nwhile true do\nend\n")
+    terminal = AtTerminal([*target, "debug", "sum.lua"])
+    terminal.wait_for("(debug) > ")
+    terminal.type("c\r")
+    terminal.wait_for("begun")
+    terminal.type("quit\r")
+    assert terminal.end() == 0
+
+
+def test_a_pipe_pauses_a_script_that_runs_and_is_taken_in_order(target: list[str], script: Path) -> None:
+    script.write_text("n = 0\nwhile not done do\n  n = n + 1\nend\nprint('the end')\nprint('last')\n")
+    commands = ("c", "pause", "p n >= 0", "set done = true", "tbreak 6", "c", "p done", "c", "quit")
+    done = llmspell(*target, "debug", "sum.lua", stdin="\n".join(commands) + "\n")
+    assert done.status == 0, done.err
+    lines = done.out.splitlines()
+    stops = [line for line in lines if line.startswith("Paused")]
+    assert (len(stops), stops[0], stops[2]) == (
+        *(3, "Paused at sum.lua:1 (entry)"),
+        "Paused at sum.lua:6 (breakpoint 1)",
+    )
+    assert stops[1].endswith("(pause)")
+    # `quit` comes behind the last `c`: the script has ended before.
+    assert lines[-1] == "last"
+
+
+def test_a_program_pauses_what_runs_and_hears_of_it_in_order(target: list[str], script: Path) -> None:
+    script.write_text("while not done do end\n")
+    done = llmspell(*target, "--json", "debug", "sum.lua", stdin="c\npause\nset done = true\nc\n")
+    assert done.status == 0, done.err
+    told = [(event["event"], event.get("command") or event.get("reason")) for event in done.events]
+    assert told == [
+        *(("stopped", "entry"), ("answer", "c"), ("answer", "pause"), ("stopped", "pause")),
+        *(("answer", "set done = true"), ("answer", "c"), ("terminated", None)),
+    ]
+
+
+def test_a_script_reads_the_lines_behind_the_command_that_lets_it_go_on(target: list[str], script: Path) -> None:
+    script.write_text("local name = io.read()\nprint('hello ' .. name)\n")
+    done = llmspell(*target, "debug", "--break-at", "2", "sum.lua", stdin="Ada\np name\nc\n")
+    assert done.status == 0, done.err
+    assert '"Ada"' in done.out
+    assert done.out.endswith("hello Ada\n")
 
 
 class Editor:

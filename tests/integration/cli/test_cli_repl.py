@@ -240,6 +240,7 @@ def test_variables_of_odd_values_hide_no_others(target: list[str], tmp_path: Pat
     assert (done.status, done.err) == (0, "")
     shown = done.out.splitlines()
     assert [line.split()[0] for line in shown[:6]] == ["a", "big", "bytes", "kept", "nan", "ring"]
+    assert shown[2].split() == ["bytes", "string", "\ufffd"]
     assert shown[6] == "Session saved to s.json (without a b, bytes, nan, ring, which can't be written)"
     assert shown[-1] == '"日本nil"'
     assert json.loads((tmp_path / "s.json").read_text())["variables"] == {"big": 2**53, "kept": "日本"}

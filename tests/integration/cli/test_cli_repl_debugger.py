@@ -75,3 +75,31 @@ def test_a_repl_that_ends_leaves_nothing_that_stops(target: list[str], script: P
     assert done.status == 0
     assert done.out.endswith("5.0\n")
     assert "5.0" in llmspell(*target, "repl", stdin=".run half.lua\n").out
+
+
+def test_what_an_evaluation_prints_is_shown_at_once(target: list[str], script: Path) -> None:
+    lines = (
+        *("function f() print('printed') io.stderr:write('warned\\n') return 7 end", "db: print f()"),
+        *("db: break half.lua:3", ".run half.lua", "print f()", "print y", "c"),
+    )
+    done = llmspell(*target, "repl", stdin="\n".join(lines) + "\n")
+    assert done.status == 0, done.err
+    assert done.out.splitlines() == [
+        *("printed", "7"),
+        *("Breakpoint 1 at half.lua:3", "Paused at half.lua:3 (breakpoint 1)", "    3 |   return y"),
+        *("printed", "7", "5.0", "5.0"),
+    ]
+    assert done.err == "warned\nwarned\n"
+
+
+def test_what_a_log_point_prints_is_shown(target: list[str], script: Path) -> None:
+    done = llmspell(*target, "repl", stdin="db: log half.lua:3 y is {y}\n.run half.lua\nhalf(4)\n")
+    assert done.status == 0, done.err
+    assert done.err == "y is 5.0\ny is 2.0\n"
+    assert done.out.splitlines()[-2:] == ["5.0", "2.0"]
+
+
+def test_what_an_evaluation_prints_is_in_the_event_of_its_input(target: list[str], script: Path) -> None:
+    done = llmspell(*target, "--json", "repl", stdin="db: print print('printed') or 7\n")
+    assert done.status == 0, done.err
+    assert done.events[-1]["output"] == "printed\n7\n"

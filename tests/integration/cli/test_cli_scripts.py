@@ -75,11 +75,22 @@ def test_a_streamed_run_is_events_and_a_result(target: list[str]) -> None:
         ("io.write('no newline') return 'text'", "no newline\ntext\n"),
         ("return nil", ""),
         ("return {a = 1}", "{a = 1}\n"),
+        ("return 'a', 2", '"a"  2\n'),
+        ("('x'):gsub('x', 'y')", '"y"  1\n'),
+        ("return nil, 'problem'", 'nil  "problem"\n'),
     ],
 )
 def test_exec_shows_the_value_behind_the_output(code: str, shown: str, home: Path) -> None:
     assert llmspell("exec", code).out == shown
     assert llmspell("exec", "-", stdin=code).out == shown
+
+
+def test_exec_shows_several_values_as_the_repl_does(home: Path) -> None:
+    code = "local function f() return 'a', nil, {1} end return f()"
+    shown = llmspell("exec", code).out
+    assert shown == '"a"  nil  {1}\n'
+    assert llmspell("repl", stdin=f"{code}\n").out == shown
+    assert llmspell("exec", code, "--json").document["result"] == "a"
 
 
 def test_exec_as_json(home: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from llmspell_kernel.request import Content, Request
 from llmspell_kernel.scripting.cell_paths import cell_path
+from llmspell_kernel.scripting.job import MAX_CODE_CHARACTERS
 from llmspell_protocol.errors import Cancelled
 from tests.support.debug_talk import Debugging
 from tests.support.function_bench import GIVE, Bench, Gate, asking, bench
@@ -69,6 +70,25 @@ def test_the_conversation_that_jupyterlab_has() -> None:
         assert (await debugger.body("debugInfo"))["isStarted"] is False
         assert (await scripts.cell(CODE)).replies[0]["status"] == "ok"
         assert len(debugger.stops) == 2
+
+    run(body)
+
+
+def test_a_long_cell_is_named_beside_the_loop_and_one_that_is_too_long_is_refused() -> None:
+    async def body(scripts: ScriptHarness) -> None:
+        debugger = Debugging(scripts)
+        await debugger.start()
+        code = "--" + "x" * 3_000_000
+        naming, turns = asyncio.create_task(debugger.body("dumpCell", code=code)), 0
+        while not naming.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert (await naming)["sourcePath"] == cell_path(code.encode())
+        # On the loop it would be over within a handful of them.
+        assert turns > 100
+        refused = await debugger.ask("dumpCell", code="x" * (MAX_CODE_CHARACTERS + 1))
+        assert (refused["success"], refused["code"]) == (False, "invalid_request")
+        assert "at most 10000000 are allowed" in refused["message"]
 
     run(body)
 

@@ -52,6 +52,12 @@ def test_a_console_works_as_with_any_kernel(frontend: Frontend) -> None:
     console.type("_\r")
     console.wait_for('"Ada"')
     console.wait_for("In [8]: ")
+    # A console ignores updates of displays: it gets a line that changes.
+    console.type("for i in Progress.each({1, 2, 3, 4, 5}, 'five') do Utils.sleep(0.3) end\r")
+    console.wait_for("five  [........................]  0 %  0 of 5")
+    console.wait_for("\rfive  [")
+    console.wait_for("five  5 of 5  ✓")
+    console.wait_for("In [9]: ")
     console.type("\x04")
     console.wait_for("exit")
     console.type("y\r")

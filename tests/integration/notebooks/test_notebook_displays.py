@@ -17,6 +17,7 @@ from nbclient import NotebookClient
 
 from llmspell_kernel.scripting.flood import MESSAGE_BYTES
 from llmspell_kernel.scripting.widgets import VIEW
+from tests.support.command_line import llmspell
 from tests.support.jupyter import DEADLINE_S, KERNEL_NAME, Cell, Frontend, Json, ask, finish_cell, run_cell
 from tests.support.notebook_server_limits import NotebookServer
 
@@ -27,6 +28,17 @@ def one(frontend: Frontend, manager: KernelManager) -> Iterator[Client]:
     with frontend.client(manager) as connected:
         connected.wait_for_ready(timeout=DEADLINE_S)
         yield connected
+
+
+def test_what_is_no_utf8_is_shown_as_run_shows_it(one: Client, tmp_path: Path) -> None:
+    code = 'print("caf\\xe9 \\xff\\xfe") io.write("\\xe2") io.write("\\x82\\xac\\n") io.write("\\xe2\\x82")'
+    (tmp_path / "latin.lua").write_text(code)
+    shown = "caf\ufffd \ufffd\ufffd\n€\n\ufffd"
+    assert run_cell(one, code).stdout == shown
+    assert llmspell("--embedded", "run", str(tmp_path / "latin.lua")).out == shown
+    assert run_cell(one, 'return "caf\\xe9"').value == '"caf\ufffd"'
+    said = run_cell(one, 'error("caf\\xe9")').reply["evalue"]
+    assert said.endswith("caf\ufffd")
 
 
 def test_a_display_has_all_forms_and_stands_between_prints(one: Client) -> None:

@@ -116,6 +116,22 @@ def test_nbconvert_writes_markdown_with_lua_blocks_and_a_script(frontend: Fronte
     assert (done.returncode, done.stdout.count("✓")) == (0, 4), done.stdout + done.stderr
 
 
+def test_a_notebook_that_nothing_has_run_is_a_lua_script_once_it_says_its_language(
+    frontend: Frontend, tmp_path: Path
+) -> None:
+    shutil.copy(NOTEBOOK, tmp_path / "new.ipynb")
+    told = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    told["metadata"]["language_info"] = {"name": "lua", "file_extension": ".lua", "pygments_lexer": "lua"}
+    (tmp_path / "told.ipynb").write_text(json.dumps(told), encoding="utf-8")
+    done = _runs(frontend, tmp_path, "jupyter-nbconvert", "--to", "script", "new.ipynb", "told.ipynb")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.glob("*.[tl][xu]*")} == {"new.txt", "told.lua"}
+    done = _runs(frontend, tmp_path, "jupyter-nbconvert", "--to", "notebook", "--execute", "--inplace", "new.ipynb")
+    assert done.returncode == 0, done.stderr
+    done = _runs(frontend, tmp_path, "jupyter-nbconvert", "--to", "script", "new.ipynb")
+    assert (tmp_path / "new.lua").exists(), done.stderr
+
+
 def test_the_language_is_named_as_pygments_knows_it() -> None:
     info = LUA.language_info
     assert "<span" in Highlight2HTML(pygments_lexer=info["pygments_lexer"])("local x = 1 -- one")

@@ -90,6 +90,8 @@ def test_a_model_that_there_is_not_is_told_with_what_to_do(client: Client) -> No
     [
         ("%%llmspell print('x')\n1", "stands behind %%llmspell"),
         ("%llmspell", "and Lua, or with -m a question"),
+        ("%%llmspell -o 1x\nnever = true", "'1x' is not a name that a Python variable can have"),
+        ("%llmspell -o class never = true", "'class' is not a name that a Python variable can have"),
         ("%%llmspell -k nosuch\nreturn 1", "there is no kernel 'nosuch'"),
     ],
 )
@@ -97,6 +99,7 @@ def test_wrong_use_is_told(code: str, says: str, client: Client) -> None:
     cell = run_cell(client, code)
     told = "".join(one["text"] for one in cell.of("stream")) + "\n".join(cell.reply.get("traceback") or [])
     assert says in told
+    assert "magic.py" not in told
 
 
 def test_lua_reads_from_the_notebooks_reader(client: Client) -> None:
@@ -104,6 +107,15 @@ def test_lua_reads_from_the_notebooks_reader(client: Client) -> None:
     client.get_stdin_msg(timeout=DEADLINE_S)
     client.input("Ada")
     assert finish_cell(client, msg_id).of("display_data")[0]["data"]["text/plain"] == '"Ada"'
+
+
+@pytest.mark.parametrize("code", ["return io.read()", "return input('name? ')", "return getpass('key? ')"])
+def test_where_the_frontend_takes_no_input_asking_is_an_error_of_the_cells(code: str, client: Client) -> None:
+    said = _error(finish_cell(client, client.execute(f"%%llmspell\n{code}", allow_stdin=False)))
+    assert "input is not possible here" in said
+    assert ".py" not in said
+    told = finish_cell(client, client.execute("%llmspell select(2, pcall(input, '?'))", allow_stdin=False))
+    assert "input is not possible here" in told.of("display_data")[0]["data"]["text/plain"]
 
 
 def test_interrupting_the_cell_ends_its_lua(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -136,6 +137,18 @@ def test_in_json_mode_remove_needs_a_yes(kernels: Path, capsys: pytest.CaptureFi
     call(capsys, "jupyter", "install")
     done = call(capsys, "jupyter", "remove", "--json")
     assert (done.status, done.error["code"]) == (2, "invalid_request")
+    assert (kernels / "llmspell").exists()
+
+
+def test_without_a_terminal_remove_asks_nothing_and_says_how(
+    kernels: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(capsys, "jupyter", "install")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    done = call(capsys, "jupyter", "remove")
+    assert (done.status, done.out) == (2, "")
+    assert "there is no terminal" in done.err
+    assert done.err.splitlines()[1] == "Hint: llmspell jupyter remove llmspell --yes"
     assert (kernels / "llmspell").exists()
 
 

@@ -35,14 +35,19 @@ class TimedSink(RecordingSink):
 
 
 def sent(
-    body: Callable[[CellOutput], Awaitable[None]], *, silent: bool = False, deltas: bool = False, stopped: bool = False
+    body: Callable[[CellOutput], Awaitable[None]],
+    *,
+    silent: bool = False,
+    deltas: bool = False,
+    stopped: bool = False,
+    console: bool = False,
 ) -> tuple[Sent, TimedSink]:
     """What leaves for a cell that does this."""
     sink = TimedSink()
 
     async def main() -> None:
         request = Request("cell", "execute_request", {}, Caller(client="c", session="s"), sink)
-        output = CellOutput(request, silent=silent, deltas=deltas)
+        output = CellOutput(request, silent=silent, deltas=deltas, console=console)
         await body(output)
         output.end(stopped=stopped)
         output.end()
@@ -283,6 +288,67 @@ def test_progress_is_one_display_that_changes_five_times_a_second_and_a_last_tim
     assert messages[0][1]["data"]["text/plain"] == f"files  [{'.' * 24}]  0 %  0 of 100"
     assert messages[-1][1]["data"]["text/plain"] == "files  100 of 100  ✓"
     assert 'value="1.0000"' in messages[-1][1]["data"]["text/html"]
+
+
+def test_progress_in_a_console_is_a_line_that_changes_and_makes_room_for_what_is_printed() -> None:
+    async def body(output: CellOutput) -> None:
+        output.write("stdout", "begun")
+        for number in (10, 20, 30):
+            output.show("progress", step(number))
+            await asyncio.sleep(1)
+        output.write("stdout", "printed\n")
+        await asyncio.sleep(1)
+        output.show("progress", step(40))
+        await asyncio.sleep(1)
+        output.show("progress", step(100, "done"))
+        output.show("display_data", display("shown"))
+
+    messages, _ = sent(body, console=True)
+    assert [kind for kind, _ in messages].count("display_data") == 1
+    screen = Screen()
+    for kind, content in messages:
+        screen.take(content["text"] if kind == "stream" else content["data"]["text/plain"] + "\n")
+    assert screen.lines == ["begun", "printed", "files  100 of 100  ✓", "shown", ""]
+    frames = [line.partition("  [")[0] for line in texts(messages, "stderr").split("\r")]
+    assert frames.count("files") == 3
+    assert frames[0] == "\nfiles"
+
+
+@pytest.mark.parametrize(("stopped", "end"), [(True, "41 %  41 of 100  ✗ stopped"), (False, "41 %  41 of 100")])
+def test_progress_in_a_console_ends_its_line_with_the_cell(stopped: bool, end: str) -> None:
+    async def body(output: CellOutput) -> None:
+        output.show("progress", step(41))
+        await asyncio.sleep(1)
+
+    screen = Screen()
+    for _, content in sent(body, console=True, stopped=stopped)[0]:
+        screen.take(content["text"])
+    assert len(screen.lines) == 2
+    assert screen.lines[0].endswith(end)
+
+
+class Screen:
+    """What a terminal shows of a text."""
+
+    def __init__(self) -> None:
+        self._rows = [""]
+        self._at = 0
+
+    def take(self, text: str) -> None:
+        for one in text:
+            if one == "\n":
+                self._rows.append("")
+                self._at = 0
+            elif one == "\r":
+                self._at = 0
+            else:
+                row = self._rows[-1]
+                self._rows[-1] = row[: self._at] + one + row[self._at + 1 :]
+                self._at += 1
+
+    @property
+    def lines(self) -> list[str]:
+        return [row.rstrip() for row in self._rows]
 
 
 def test_progress_of_a_cell_that_fails_says_that_it_stopped() -> None:

@@ -179,6 +179,24 @@ def test_the_first_line_is_a_stop_on_demand() -> None:
     assert [stop["reason"] for stop in bench.stops] == ["entry", "step"]
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("local function f()\n  return 1\nend\nreturn f()", 1),
+        ("-- one\n\n--[==[ two\nthree ]]\n]==] ; local function f()\n  return 1\nend\nreturn f()", 5),
+        ("\n;\nreturn function()\n  return 1\nend", 3),
+        ("#!/usr/bin/env llmspell\nlocal f =\n  function()\n  end", 2),
+        ("local t = {\n  1,\n}", 1),
+    ],
+)
+def test_the_entry_is_where_the_first_statement_begins(code: str, line: int) -> None:
+    found: list[Any] = []
+    bench = DebugBench()
+    bench.ask("stopOnEntry")
+    bench.debug(code, _places(found, "next"))
+    assert found[0] == ("main chunk", line)
+
+
 def test_modules_are_known_by_their_path(tmp_path: Any) -> None:
     from llmspell_kernel.scripting.lua.files import Files
 
@@ -342,6 +360,24 @@ def test_a_table_is_opened_level_by_level_and_page_by_page() -> None:
     assert pages[2][-1]["name"] == "…"
     assert len(pages[2]) < 600
     assert pages[3][0]["evaluateName"] == "t.deep.x"
+
+
+BROKEN = (
+    b"caf\xe9",
+    "grün €\U0001f642".encode() + b"\xff\xfe\x80",
+    b"\xe2\x82 \xe2\x82\xe2\x82\xac \xf0\x9f\x99 \xf0\x9f",
+    b"\xc0\xaf \xed\xa0\x80 \xf5\x80 \xe0\x80\x80 \xf4\x90\x80\x80",
+)
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_what_is_no_text_is_shown_as_it_is_printed(text: bytes) -> None:
+    bench = DebugBench()
+    answers: list[Any] = []
+    bench.break_at(2)
+    written = "".join(f"\\x{byte:02x}" for byte in text)
+    bench.debug(f'local x = "{written}"\nreturn 1', _asking(answers, ("evaluate", {"expression": "x", "frameId": 1})))
+    assert answers[0]["result"] == f'"{text.decode("utf-8", "replace")}"'
 
 
 def test_variables_can_be_set_wherever_they_are() -> None:

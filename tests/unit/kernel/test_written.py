@@ -73,6 +73,17 @@ def test_streams_and_scopes_keep_their_order_and_their_characters() -> None:
     ]
 
 
+def test_a_character_that_never_becomes_whole_is_told_at_the_end() -> None:
+    pipe = Pipe()
+    written = pipe.written()
+    written.write(1, "stdout", b"caf\xe9")
+    written.write(2, "stdout", b"\xe2\x82")
+    written.ended(1)
+    written.ended(2)
+    texts = {scope: "".join(text for its, _, text in pipe.texts if its == scope) for scope in (1, 2)}
+    assert texts == {1: "caf\ufffd", 2: "\ufffd"}
+
+
 def test_of_frames_with_one_key_the_last_one_is_sent() -> None:
     pipe = Pipe()
     written = pipe.written()

@@ -12,7 +12,7 @@ local getinfo, running, status = debug.getinfo, coroutine.running, coroutine.sta
 local error, load, next, pcall, tostring, type, native_xpcall = error, load, next, pcall, tostring, type, xpcall
 local rawequal, rawget, rawset, select, native_resume = rawequal, rawget, rawset, select, coroutine.resume
 local pack, unpack, concat, min, dump = table.pack, table.unpack, table.concat, math.min, string.dump
-local find, format, gsub, sub = string.find, string.format, string.gsub, string.sub
+local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
 local array, waits, write = core.host.array, core.host.debug_waits, core.host.write
 local take, answer, send_event = core.bind("debug_take"), core.bind("debug_answer"), core.bind("debug_event")
 local aside = core.host.debug_aside
@@ -97,6 +97,32 @@ local function apart(fn, ...)
   return unpack(results, 1, results.n)
 end
 
+-- The line on which the first statement of a text begins. Lua's own first line is that of the first instruction, which
+-- for a `local function` makes the function and stands at its `end`.
+local function first_line(text)
+  local at = 1
+  while true do
+    at = find(text, "[^%s;]", at) or #text + 1
+    local level = match(text, "^%-%-%[(=*)%[", at)
+    if level ~= nil then
+      local _, stop = find(text, "]" .. level .. "]", at, true)
+      at = (stop or #text) + 1
+    elseif sub(text, at, at + 1) == "--" then
+      at = find(text, "\n", at, true) or #text + 1
+    else
+      local _, newlines = gsub(sub(text, 1, at - 1), "\n", "")
+      return newlines + 1
+    end
+  end
+end
+
+local function put_at_first_statement(frame)
+  local text = frame ~= nil and path_of[frame.source] ~= nil and source_of(path_of[frame.source])
+  if text then
+    frame.line = min(frame.line, first_line(text))
+  end
+end
+
 -- The script stands here until the debugger lets it go on. `dead` is a coroutine whose error has ended it.
 local function stand(reason, more, dead)
   if busy > 0 or standing ~= nil then
@@ -106,6 +132,9 @@ local function stand(reason, more, dead)
   pass_stop_on()
   if not ok then
     return -- The stack of C is too high for another call.
+  end
+  if reason == "entry" then
+    put_at_first_statement(frames[1])
   end
   standing, step = { frames = frames, error = more.error }, nil
   send_event("stopped", {

@@ -9,6 +9,7 @@ local rawget, rawlen, getmetatable, pack, setupvalue = rawget, rawlen, getmetata
 local getinfo, traceback, status = debug.getinfo, debug.traceback, coroutine.status
 local math_type, sort, min = math.type, table.sort, math.min
 local find, format, gmatch, gsub, sub, utf8_len = string.find, string.format, string.gmatch, string.gsub, string.sub, utf8.len
+local concat, match = table.concat, string.match
 local array, display, shown = core.host.array, core.display, core.shown
 
 local MAX_CHILDREN = 500
@@ -28,8 +29,37 @@ local function kept(entry)
   return #references
 end
 
+-- Beginnings of characters of which the rest is missing: one U+FFFD stands for each, as in what scripts print.
+local BEGUN = {
+  "^\xE0[\xA0-\xBF]", "^[\xE1-\xEC\xEE\xEF][\x80-\xBF]", "^\xED[\x80-\x9F]",
+  "^\xF0[\x90-\xBF][\x80-\xBF]?", "^[\xF1-\xF3][\x80-\xBF][\x80-\xBF]?", "^\xF4[\x80-\x8F][\x80-\xBF]?",
+}
+
+local function begun(text, at)
+  for _, pattern in next, BEGUN do
+    local found = match(text, pattern, at)
+    if found ~= nil then
+      return #found
+    end
+  end
+  return 1
+end
+
+-- A text in which what is no UTF-8 is U+FFFD.
 local function clean(text)
-  return utf8_len(text) and text or (gsub(text, "[\128-\255]", "?"))
+  if utf8_len(text) then
+    return text
+  end
+  local parts, at = {}, 1
+  while true do
+    local length, bad = utf8_len(text, at)
+    parts[#parts + 1] = sub(text, at, length and #text or bad - 1)
+    if length then
+      return concat(parts)
+    end
+    parts[#parts + 1] = "\u{FFFD}"
+    at = bad + begun(text, bad)
+  end
 end
 variables.clean = clean
 
