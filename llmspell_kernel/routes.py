@@ -72,9 +72,11 @@ def routes(
         return ArtifactHandler(services.sessions, settings)
 
     def rag_handler() -> Handler:
+        rag = services.rag
+        # Behind the service, whose process starts meanwhile.
         from llmspell_kernel.handlers.rag import RagHandler
 
-        return RagHandler(services.rag)
+        return RagHandler(rag)
 
     def event_handler() -> Handler:
         from llmspell_kernel.handlers.event import EventHandler

@@ -243,11 +243,18 @@ class Services:
     @service
     def rag(self) -> RagService:
         """Documents that are found again."""
+        from llmspell_kernel.services.rag.collections import Collections
+        from llmspell_kernel.services.rag.index_settings import database_path, index_settings
+
+        collections = Collections(
+            self._log_directory,
+            lambda: (database_path(self._settings().rag, self._home), index_settings(self._settings().rag)),
+        )
+        # Its process starts while the rest is imported.
+        collections.prepare()
         from llmspell_kernel.services.rag.service import RagService
 
-        return RagService(
-            self._settings, self._home, self._log_directory, models=lambda: self.models, tools=lambda: self.tools
-        )
+        return RagService(self._settings, collections, self._log_directory, lambda: self.models, lambda: self.tools)
 
     @service
     def history(self) -> HistoryService:

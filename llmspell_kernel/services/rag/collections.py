@@ -38,6 +38,7 @@ class Collections:
     def __init__(self, log_directory: Path, where: Callable[[], tuple[Path | None, IndexSettings]]) -> None:
         self._log_path = log_directory / _LOG_NAME
         self._where = where
+        self._spawned: Child | None = None
         self._calls: Calls | None = None
         self._opening: asyncio.Task[Calls] | None = None
         self._opened_with: tuple[Path | None, IndexSettings] | None = None
@@ -63,6 +64,11 @@ class Collections:
         """What the worker holds now."""
         pid = self.pid
         return 0 if pid is None else resident_bytes(pid) or 0
+
+    def prepare(self) -> None:
+        """Starts the process: it will be asked soon."""
+        if self._spawned is None and self._calls is None and not self._closed:
+            self._spawned = self._spawn()
 
     async def ask(self, wanted: Record, kind: type[R], on_progress: OnProgress | None = None) -> R:
         """Does one call, and gives its reply. Cancelling it ends the work.
@@ -103,6 +109,8 @@ class Collections:
         if self._opening is not None and not self._opening.done():
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)
+        if self._spawned is not None:
+            await self._spawned.end(_GRACE_S)
         if self._calls is not None:
             await self._calls.child.end(_GRACE_S)
 
@@ -119,6 +127,9 @@ class Collections:
         # One that gives up leaves the start to the others.
         return await asyncio.shield(self._opening)
 
+    def _spawn(self) -> Child:
+        return Child.spawn(WORKER, environment={}, log_path=self._log_path)
+
     async def _start(self) -> Calls:
         path, settings = self._opened_with = self._where()
         self._is_stale = False
@@ -127,7 +138,8 @@ class Collections:
             from llmspell_storage.directories import private_directory
 
             private_directory(path.parent)
-        calls = Calls(Child.spawn(WORKER, environment={}, log_path=self._log_path))
+        child, self._spawned = self._spawned or self._spawn(), None
+        calls = Calls(child)
         wanted = Open(path=None if path is None else str(path), settings=settings)
         try:
             opened = Opened.from_content(await self._answer(calls.open("open", **to_content(wanted)), None))

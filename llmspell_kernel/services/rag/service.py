@@ -19,7 +19,6 @@ from llmspell_kernel.services.rag.collections import Collections
 from llmspell_kernel.services.rag.contents import Contents
 from llmspell_kernel.services.rag.embedders import Embedders
 from llmspell_kernel.services.rag.embedding import Embedder
-from llmspell_kernel.services.rag.index_settings import database_path, index_settings
 from llmspell_kernel.services.rag.places import demand_tenant, demand_ttl, place_of
 from llmspell_kernel.services.rag.progress import Progress
 from llmspell_kernel.services.rag.reading import Reader
@@ -82,12 +81,12 @@ _MOST_LISTED = 1000
 
 
 class RagService:
-    """Places with documents; belongs to one event loop. `home` is LLMSPELL_HOME."""
+    """Places with documents; belongs to one event loop."""
 
     def __init__(
         self,
         settings: Callable[[], Settings],
-        home: Path,
+        collections: Collections,
         log_directory: Path,
         models: Callable[[], ModelsService],
         tools: Callable[[], ToolsService],
@@ -97,9 +96,7 @@ class RagService:
         self._models = models
         self._tools = tools
         self._clock = clock
-        self._collections = Collections(
-            log_directory, lambda: (database_path(self._settings(), home), index_settings(self._settings()))
-        )
+        self._collections = collections
         self._reader = Reader(log_directory)
         self._contents = Contents()
         self._searches = Searches(models, self._collections, self._settings)
