@@ -11,7 +11,9 @@ from tests.support.settings import error_of, load
 LISTS_ALL = "'llmspell config validate' lists every problem"
 AVAILABLE = (
     "minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers, state, sessions"
-)IN_FILES = [
+)
+
+IN_FILES = [
     (
         "\n\n[runtime]\n\n\n\n\n\nmax_concurrent_scripts = 'ten'",
         'llmspell.toml:9 runtime.max_concurrent_scripts: expected an integer, got the string "ten"',
