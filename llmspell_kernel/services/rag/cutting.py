@@ -15,8 +15,10 @@ from llmspell_protocol.errors import InvalidRequest
 if TYPE_CHECKING:
     from llmspell_profiles.schema.rag import RagSettings
 
+_LEAST_PART = 4
 
-async def cutting_of(wanted: RagIngest, settings: RagSettings, embedder: Embedder) -> Cutting:
+
+def cutting_of(wanted: RagIngest, settings: RagSettings, embedder: Embedder) -> Cutting:
     """How documents are cut, by the request and by the settings; no chunk is longer than the model reads.
 
     Raises:
@@ -37,9 +39,10 @@ async def cutting_of(wanted: RagIngest, settings: RagSettings, embedder: Embedde
         strategy=(own.strategy if own is not None else None) or table.strategy,
         chunk_size=size,
         overlap=overlap,
-        min_chunk_size=min(table.min_chunk_size, size),
+        # A size that is wanted goes before a smallest one that would be larger.
+        min_chunk_size=min(table.min_chunk_size, size // _LEAST_PART),
         max_chunk_size=table.max_chunk_size,
-        limit=await embedder.longest_chunk(table.max_chunk_size),
+        limit=embedder.longest_chunk(table.max_chunk_size),
     )
 
 

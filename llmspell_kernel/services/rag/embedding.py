@@ -21,6 +21,8 @@ Purpose = Literal["query", "passage"]
 LOAD_WITHIN_S = 300.0
 """What a model's first call may take beyond the limit of a call: it may have to be loaded."""
 _FIRST_WAIT_S = 0.25
+_ADDED_TOKENS = 8
+"""What models put around a text, at most: most add two."""
 _BYTES_A_TOKEN = 2
 """Where no one counts: text of any language has fewer tokens than a half of its bytes in UTF-8."""
 
@@ -69,7 +71,6 @@ class Embedder:
         self._settings = settings
         self._client = client
         self._is_loaded = False
-        self._added: int | None = None
 
     async def vectors(self, texts: Sequence[str], purpose: Purpose) -> Vectors:
         """A vector a text. Failures that may pass are tried again; a call that takes too long, in halves.
@@ -133,21 +134,20 @@ class Embedder:
         try:
             counted = await self._models.count_tokens(self.model.name, list(texts))
         except Unsupported:
-            self._added = 0
             return [-(-len(text.encode()) // _BYTES_A_TOKEN) for text in texts]
-        self._added = counted.added
         return list(counted.counts)
 
-    async def longest_chunk(self, wanted: int) -> int:
+    def longest_chunk(self, wanted: int) -> int:
         """The most tokens of a chunk: what the model reads at once, without its own and those of the prefix.
+
+        No model is asked, and none loaded, where all documents turn out to be unchanged.
 
         Raises:
             InvalidRequest: nothing is left of it.
         """
-        (prefix,) = await self.count([self.model.passage_prefix])
         if self.model.longest is None:
             return wanted
-        left = self.model.longest - (self._added or 0) - prefix
+        left = self.model.longest - _ADDED_TOKENS - len(self.model.passage_prefix.encode())
         if left < 1:
             raise InvalidRequest(f"{self.model.name} reads {self.model.longest} tokens, which its own words fill")
         return min(wanted, left)

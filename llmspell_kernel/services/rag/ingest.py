@@ -21,7 +21,7 @@ from llmspell_kernel.services.rag.embedding import Embedder
 from llmspell_kernel.services.rag.fetching import fetched, in_utf8
 from llmspell_kernel.services.rag.problems import is_no_document, is_of_reading, problem_of
 from llmspell_kernel.services.rag.progress import Progress
-from llmspell_kernel.services.rag.reading import Cutting, Read, Reader, Reading
+from llmspell_kernel.services.rag.reading import Read, Reader, Reading
 from llmspell_kernel.services.rag.sources import ReadRights, Source
 from llmspell_kernel.services.rag.watching import Watch
 from llmspell_kernel.services.rag.writing import Writer, Writing
@@ -79,7 +79,7 @@ class Ingest:
         self._unchanged = 0
         self._skipped: list[RagProblem] = []
         self._failed: list[RagProblem] = []
-        self._cutting: Cutting | None = None
+        self._cutting = cutting_of(wanted, settings(), embedder)
         self._is_created = False
         self._creating = asyncio.Lock()
         self._roots: list[str] = []
@@ -255,13 +255,14 @@ class Ingest:
         content = read.content
         self._warnings += [f"{source.name}: {text}" for text in content.warnings]
         given = source.document
+        own = {} if given is None else given.metadata
         document = Document(
             id=source.id,
             hash=f"{read.hash}.{about}",
             source=source.source,
             title=content.title if given is None or given.title is None else given.title,
             media_type=content.media_type,
-            metadata={**content.metadata, **wanted.metadata, **({} if given is None else given.metadata)},
+            metadata={**(content.metadata if given is None else {}), **wanted.metadata, **own},
             expires_at=None if wanted.ttl_s is None else time.time() + wanted.ttl_s,
             characters=content.characters,
             bytes=content.bytes,
@@ -271,7 +272,7 @@ class Ingest:
     async def _content(self, source: Source, reading: Reading, known: str | None) -> Read:
         """The document, read or from the store; without content where it is the known one."""
         cache = self._settings().cache
-        cutting = await self._cut_how()
+        cutting = self._cutting
         key = source.id, reading.media_type, cutting, self._embedder.model.name
         kept = self._contents.get(key) if cache.document_cache_enabled and not self._wanted.force else None
         if known is None and kept is not None:
@@ -296,11 +297,6 @@ class Ingest:
         assert source.document is not None
         media_type = in_utf8(source.document.media_type or "text/plain")
         return Reading(source.name, data=source.document.text.encode(), media_type=media_type, limit_bytes=limit)
-
-    async def _cut_how(self) -> Cutting:
-        if self._cutting is None:
-            self._cutting = await cutting_of(self._wanted, self._settings(), self._embedder)
-        return self._cutting
 
     async def _prepare(self) -> int:
         """Makes the place where it isn't there; its dimension."""

@@ -99,11 +99,12 @@ class Reader:
             "largest_bytes": LARGEST_BYTES,
         }
         async for frame in self._frames("walk", path, fields):
-            files += [File(one["path"], one["size"]) for one in frame.get("files", ())]
-            skipped += [
-                RagProblem(source=one["path"], code="skipped", message=one["reason"], hint=None)
-                for one in frame.get("skipped", ())
-            ]
+            if frame["op"] == "files":
+                files += [File(one["path"], one["size"]) for one in frame["files"]]
+                skipped += [
+                    RagProblem(source=one["path"], code="skipped", message=one["reason"], hint=None)
+                    for one in frame["skipped"]
+                ]
         return files, skipped
 
     async def read(self, wanted: Reading, cutting: Cutting, embedder: Embedder, known: str | None) -> Read:

@@ -259,9 +259,12 @@ class RagService:
         async with self._operation(request, "list", wanted) as (place, _done):
             if not 1 <= wanted.limit <= _MOST_LISTED:
                 raise InvalidRequest(f"limit: 1 to {_MOST_LISTED}, got {wanted.limit}")
-            found = await self._collections.ask(
-                ListDocuments(place=place, after=wanted.after, limit=wanted.limit), DocumentsThere
-            )
+            try:
+                found = await self._collections.ask(
+                    ListDocuments(place=place, after=wanted.after, limit=wanted.limit), DocumentsThere
+                )
+            except NotFound:
+                return RagListReply(documents=[], count=0, after=None)  # Nothing has been there so far.
             return RagListReply(
                 documents=[listed_of(one) for one in found.documents], count=len(found.documents), after=found.after
             )
