@@ -214,11 +214,12 @@ class Catalog:
         return ", ".join(shown) + (f" and {more} more (llmspell model available)" if more else "")
 
     def names(self, backend: str = "candle") -> dict[str, list[str]]:
-        """The names by kind: `{"GGUF models": […], "T5 models": […]}`."""
+        """The names by kind: `{"GGUF models": […], "Encoder models": […], "T5 models": […]}`."""
         kinds: dict[str, list[str]] = {}
         for entry in self.entries:
             if entry.backend == backend:
-                kind = "GGUF" if entry.format == "gguf" else entry.family.upper()
+                of_weights = "T5" if entry.family == "t5" else "Encoder"
+                kind = "GGUF" if entry.format == "gguf" else of_weights
                 kinds.setdefault(f"{kind} models", []).append(entry.id)
         return kinds
 

@@ -105,15 +105,17 @@ def read_pooling(files: Mapping[str, Path]) -> Pooling | None:
     if prompt and not modes.include_prompt:
         raise _unsupported("its pooling leaves out the prompt that stands before each text", module="Pooling")
     query, passage = _purposes(prompts)
+    if prompt or (query is not None and not modes.include_prompt):
+        # What stands before every text is not doubled, and what would have to be left out of the vector is not put in.
+        query = passage = ""
     return Pooling(
         modes=modes.modes,
         normalize=normalize,
         max_tokens=length if isinstance(length, int) and length > 0 else None,
         lower_case=first.get("do_lower_case") is True,
         prompt=prompt,
-        # What stands before every text is not doubled.
-        query="" if prompt else query,
-        passage="" if prompt else passage,
+        query=query,
+        passage=passage,
     )
 
 

@@ -136,7 +136,7 @@ def status_failure(status: int, body: object, headers: Mapping[str, str], place:
         )
     if _BLIND.search(told.text):
         return _blind(told, details, place)
-    if status >= 500 or status in (408, 409, 425):
+    if (status >= 500 or status in (408, 409, 425)) and not _is_too_long(told):
         return unavailable(place, told.text or "no reason given", status=status)
     return _refusal(told, details, place, whose, missing=status == 404)
 

@@ -88,6 +88,16 @@ async def embedding_leaves_the_chat_that_runs_beside_it_alone(subject: Subject) 
 
 
 @CASES.case()
+async def many_texts_are_counted_as_each_is_alone(subject: Subject) -> None:
+    texts = [LONG_TEXT, "", "cat", "<|im_start|>", "Ümlaute, 汉字 🙂", *(f"text {number}" for number in range(300))]
+    counted = await subject.count_tokens(texts)
+    assert list(counted.counts)[:3] == [len(await subject.tokenize(text)) for text in texts[:3]]
+    assert len(counted.counts) == len(texts)
+    embedded = await subject.embed([LONG_TEXT], normalize=True)
+    assert embedded.usage.prompt_tokens == counted.counts[0] + counted.added
+
+
+@CASES.case()
 async def tokens_are_the_models_own(subject: Subject) -> None:
     assert await subject.tokenize("Hello world") == [19556, 905]
     assert await subject.tokenize("") == []

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from llmspell_protocol.models import ChatChunk, ChatMessage, ChatRequest, ChatResult, Embeddings, SamplingOptions
+from llmspell_protocol.scores import TokenCounts
 
 CONTEXT_SIZE = 512
 """Tokens a slot that the subjects are loaded with: long enough for every case, and soon full."""
@@ -27,6 +28,8 @@ class Subject(Protocol):
     async def embed(self, texts: Sequence[str], *, normalize: bool) -> Embeddings: ...
 
     async def tokenize(self, text: str) -> list[int]: ...
+
+    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts: ...
 
 
 Run = Callable[[Subject], Coroutine[Any, Any, None]]

@@ -371,7 +371,7 @@ ACTIONS: Mapping[str, Action] = {
     "stats": Action(RagPlace, RagStatsReply, right="execute", example={}),
     "save": Action(Empty, RagStatsReply, right="execute", example={}),
     "model": Action(RagModel, RagModelReply, right="execute", example={"model": "mock/embed"}),
-    "create": Action(RagCreate, RagCollection, right="execute", example={"collection": "notes"}),
+    "create": Action(RagCreate, RagCollection, right="execute", example={"collection": "notes", "model": "mock/embed"}),
     "rebuild": Action(RagRebuild, RagRebuildReply, right="execute", example={}, progress=(RagProgress,)),
     "delete": Action(RagDelete, RagDeleteReply, right="execute", example={"ids": ["tides"]}),
     "clear": Action(RagPlace, RagDeleteReply, right="execute", example={}),

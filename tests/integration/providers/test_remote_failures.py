@@ -98,6 +98,21 @@ def test_a_prompt_that_is_too_long_is_told_with_both_numbers(
     assert (error.details["prompt_tokens"], error.details["limit"]) == counts
 
 
+def test_texts_too_long_for_llama_cpp_are_told_so_whatever_status_it_has_for_that(tmp_path: Path) -> None:
+    message = "input (2002 tokens) is too large to process. increase the physical batch size (current batch size: 512)"
+    body = {"error": {"code": 500, "message": message, "type": "server_error"}}
+    with ModelServer(failing(500, body)) as server, pytest.raises(ContextLengthExceeded) as caught:
+        using(tmp_path, [server.base_url], lambda one: one.embed(SPEC, ["a"], normalize=True, client="me"))
+    assert (caught.value.details["prompt_tokens"], caught.value.details["limit"]) == (2002, 512)
+    assert len(server.posts) == 1, "asking again changes nothing"
+
+
+def test_a_server_without_scores_is_told_as_one(tmp_path: Path) -> None:
+    with ModelServer(failing(404, {"detail": "Not Found"})) as server, pytest.raises(Unsupported) as caught:
+        using(tmp_path, [server.base_url], lambda one: one.rerank(SPEC, "q", ["a"], client="me"), "max_retries = 0\n")
+    assert caught.value.message == "box can't do 'rerank': the server has no /rerank, or base_url lacks /v1"
+
+
 @pytest.mark.parametrize("cut_after", [0, 1, 2])
 @pytest.mark.parametrize("how", ["cut", "end"])
 def test_a_stream_that_breaks_before_its_end_is_an_error_wherever_it_breaks(

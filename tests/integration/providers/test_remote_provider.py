@@ -220,6 +220,31 @@ def test_an_answer_that_is_no_embedding_is_an_error(tmp_path: Path, answer: Any)
         )
 
 
+def test_scores_come_in_the_order_of_the_texts(tmp_path: Path) -> None:
+    rows = [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": -3.5}]
+    with ModelServer(answering({"model": "m", "results": rows, "usage": {"total_tokens": 9}})) as server:
+        found = using(tmp_path, [server.base_url], lambda one: one.rerank(SPEC, "why?", ["a", "b"], client="me"))
+    asked = server.posts[0]
+    assert asked.path == "/v1/rerank"
+    assert asked.body == {"model": "m", "query": "why?", "documents": ["a", "b"], "top_n": 2}
+    assert (list(found.scores), found.usage.prompt_tokens) == ([-3.5, 0.9], 9)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, [], {"results": [{"index": 0}, {"index": 0}]}, {"results": [{"index": 0, "relevance_score": "high"}]}],
+)
+def test_an_answer_that_has_no_scores_is_an_error(tmp_path: Path, answer: Any) -> None:
+    with ModelServer(answering(answer)) as server, pytest.raises(BackendUnavailable):
+        using(tmp_path, [server.base_url], lambda one: one.rerank(SPEC, "q", ["a"], client="me"), "max_retries = 0\n")
+
+
+def test_tokens_of_many_texts_are_not_counted(tmp_path: Path) -> None:
+    with pytest.raises(Unsupported) as caught:
+        using(tmp_path, ["http://127.0.0.1:9/v1"], lambda one: one.count_tokens(SPEC, ["a", "b"]))
+    assert caught.value.details["operation"] == "tokenize"
+
+
 def test_what_needs_the_model_here_is_unsupported(tmp_path: Path) -> None:
     async def all_of_it(provider: Provider) -> None:
         for operation in (

@@ -13,9 +13,12 @@ import pytest
 from llmspell_kernel.handlers.model import ModelHandler
 from llmspell_kernel.identity import Caller
 from llmspell_kernel.request import Reply, Request
+from llmspell_kernel.services.hooked_models import changed_rerank, no_scores
 from llmspell_kernel.services.models import ModelsService, keep_alive_seconds
+from llmspell_protocol.areas.model_texts import ModelRerank
 from llmspell_protocol.errors import (
     BackendNotConfigured,
+    Forbidden,
     InvalidRequest,
     LlmspellError,
     ModelNotFound,
@@ -23,6 +26,7 @@ from llmspell_protocol.errors import (
 )
 from tests.support.hook_bench import HookBench
 from tests.support.installed import install
+from tests.support.model_server import ModelServer, answering
 from tests.support.recording_sink import RecordingSink
 from tests.support.settings import settings_from
 
@@ -206,6 +210,46 @@ def test_generate_is_a_chat_with_one_message(tmp_path: Path) -> None:
     assert answered.content["message"]["content"] == "[mock/echo] hello there"
 
 
+def test_texts_are_scored_in_their_order(tmp_path: Path) -> None:
+    texts = ["a red cat", "nothing", "cat"]
+    content = Answered(tmp_path, action="rerank", model="mock/any", query="red cat", texts=texts).content
+    assert content["scores"] == [1.0, 0.0, 0.5]
+    assert (content["model"], content["backend"]) == ("mock/any", "mock")
+    assert content["usage"]["prompt_tokens"] == 3 * 2 + 3 + 1 + 1
+
+
+def test_no_texts_can_be_scored_by_no_model(tmp_path: Path) -> None:
+    assert isinstance(_refused(tmp_path, action="rerank", model="mock/any", query="q", texts=[]), InvalidRequest)
+    refused = _refused(tmp_path, action="rerank", model="nobody@candle", query="q", texts=["a"])
+    assert isinstance(refused, ModelNotFound)
+
+
+def test_hooks_may_change_what_is_scored_and_never_its_scores() -> None:
+    wanted = ModelRerank(model="m", query="q", texts=("a", "b"))
+    data = {"model": "m", "query": "q", "texts": ["a", "b"]}
+    assert changed_rerank(wanted, data) is wanted
+    assert changed_rerank(wanted, {**data, "query": "other"}).query == "other"
+    with pytest.raises(InvalidRequest):
+        changed_rerank(wanted, {**data, "texts": "a"})
+    with pytest.raises(Forbidden):
+        no_scores([1.0])
+
+
+@pytest.mark.parametrize(
+    ("purpose", "sent"),
+    [("query", "search_query: cat"), ("passage", "search_document: cat"), (None, "cat")],
+)
+def test_a_purpose_puts_the_words_of_the_model_before_a_text_once(
+    tmp_path: Path, purpose: str | None, sent: str
+) -> None:
+    answer = {"data": [{"index": 0, "embedding": [1.0]}], "usage": {"prompt_tokens": 3}}
+    with ModelServer(answering(answer)) as server:
+        table = f'[providers.box]\nprovider_type = "openai"\nbase_url = "{server.base_url}"\n'
+        fields = {"model": "nomic-embed-text@box", "input": ["cat"], "purpose": purpose}
+        Answered(tmp_path, table, action="embed", **fields)
+    assert [post.body["input"] for post in server.posts] == [[sent]]
+
+
 def test_embeddings_travel_as_one_buffer_with_their_shape(tmp_path: Path) -> None:
     answered = Answered(tmp_path, action="embed", model="mock/any", input=["a", "b"])
     count, dimensions = answered.content["shape"]
@@ -246,9 +290,10 @@ def test_the_default_model_answers_when_none_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_candle_model_lists_the_known_ones(tmp_path: Path) -> None:
     error = _refused(tmp_path, action="chat", model="nosuch@candle", messages=HELLO)
-    first, gguf, t5 = error.message.splitlines()
+    first, gguf, encoders, t5 = error.message.splitlines()
     assert first == "Model 'nosuch' not found."
     assert gguf.startswith("GGUF models: smollm2:135m, qwen3:0.6b")
+    assert encoders == "Encoder models: multilingual-e5-small, ms-marco-minilm:l6-v2"
     assert t5.startswith("T5 models: flan-t5-small")
 
 

@@ -96,8 +96,10 @@ def test_not_to_draft_is_what_an_engine_without_drafts_does_anyway() -> None:
 def test_a_model_without_an_ability_is_told_as_what_it_is_refused_for() -> None:
     everything = declare(options=OPTIONS, lacks={})
     plain = everything.supports_with(("chat",))
-    assert {word for word in WORDS if not plain[word]} == {"tools", "tool_choice", "think"}
-    assert all(everything.supports_with(("chat", "tools", "thinking")).values())
+    assert {word for word in WORDS if not plain[word]} == {"tools", "tool_choice", "think", "rerank"}
+    assert all(everything.supports_with(("chat", "tools", "thinking", "rerank", "embed")).values())
+    scores = everything.supports_with(("rerank",))
+    assert (scores["rerank"], scores["embed"], scores["plain_vectors"], scores["chat"]) == (True, False, False, False)
     # Nobody knows: it is tried.
     assert all(everything.supports_with(()).values())
     vectors = everything.supports_with(("embed",))

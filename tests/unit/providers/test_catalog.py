@@ -165,7 +165,8 @@ def test_the_memory_that_is_told_is_weights_context_and_work_space(name: str, gi
 def test_an_unknown_name_lists_what_is_near_and_what_is_good() -> None:
     text = CATALOG.unknown(ModelSpec.parse("qwen3:5b")).message
 
-    gguf, t5 = text.splitlines()[1:]
+    gguf, encoders, t5 = text.splitlines()[1:]
+    assert encoders.startswith("Encoder models: ")
     assert gguf.startswith("GGUF models: qwen3")
     assert "and" in gguf
     assert "more (llmspell model available)" in gguf

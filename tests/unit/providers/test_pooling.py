@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,18 @@ def test_what_else_the_files_say_is_kept(tmp_path: Path) -> None:
             "default_prompt_name": "query",
         },
     )
-    assert found == Pooling(("mean",), normalize=True, max_tokens=256, lower_case=True, prompt="query: ")
+    expected = Pooling(("mean",), normalize=True, max_tokens=256, lower_case=True, prompt="query: ")
+    # What stands before every text is not put there again for a purpose.
+    assert found == replace(expected, query="", passage="")
 
 
-def test_prompts_of_which_none_is_the_default_are_not_used(tmp_path: Path) -> None:
+def test_prompts_of_which_none_is_the_default_are_for_texts_with_a_purpose(tmp_path: Path) -> None:
     prompts = {"prompts": {"query": "query: "}, "default_prompt_name": None}
+    found = _read(tmp_path, pooling={}, config_sentence_transformers=prompts)
+    assert found == Pooling(query="query: ", passage="")
+    # Its vectors would have to leave them out again.
     found = _read(tmp_path, pooling={"include_prompt": False}, config_sentence_transformers=prompts)
-    assert found == Pooling()
+    assert found == Pooling(query="", passage="")
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,10 @@ def content(text: str) -> Content:
 def test_documents_are_kept_up_to_a_size() -> None:
     contents = Contents()
     for name in ("a", "b", "c"):
-        contents.put(name, content("x" * 1000), size_bytes=3000)
+        contents.put(name, f"hash {name}", content("x" * 1000), size_bytes=3000)
     assert contents.get("a") is None
-    assert contents.get("c") is not None
-    contents.put("d", content("x" * 10_000), size_bytes=3000)
+    assert contents.get("c") == ("hash c", content("x" * 1000))
+    contents.put("d", "hash d", content("x" * 10_000), size_bytes=3000)
     assert all(contents.get(name) is None for name in "abcd")
 
 
