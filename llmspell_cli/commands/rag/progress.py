@@ -41,11 +41,11 @@ class RagProgressView:
     def show(self, content: Mapping[str, Any]) -> None:
         """Takes one progress content; its warning stays on the screen."""
         self.last = content
-        if content.get("warning") and not self._output.json:
+        if content.get("warning"):
             self.clear()
             self._output.warning(str(content["warning"]))
         if self._output.json:
-            fields = {key: value for key, value in content.items() if key not in ("seq", "stage")}
+            fields = {key: value for key, value in content.items() if key not in ("seq", "stage", "warning")}
             event = {"event": "progress", "command": self._command, "model": None, "phase": content["stage"]}
             self._output.side_event({**event, **fields})
         elif sys.stderr.isatty():
