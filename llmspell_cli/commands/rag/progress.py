@@ -58,7 +58,8 @@ class RagProgressView:
     def _line(self, content: Mapping[str, Any]) -> None:
         done = part_done(content)
         step = 0 if done is None else int(done * _STEPS)
-        if step <= self._step:
+        # What has no rate yet is over in a moment, most likely.
+        if step <= self._step or not content.get("rate"):
             return
         self._step = step
         parts = [f"{100 * (done or 0):3.0f} %", *amounts({**content, "current": None})]

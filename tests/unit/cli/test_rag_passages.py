@@ -128,6 +128,7 @@ def test_an_excerpt_is_where_the_words_of_the_question_stand() -> None:
     assert len(found) <= 244
     assert excerpt(TEXT, "nothing of it").startswith("High water comes")
     assert excerpt("short\n  text", "x") == "short text"
+    assert excerpt("# Tides\n\n## High water #\n\nTwice a day.", "x") == "Tides: High water: Twice a day."
     assert excerpt("so:\n```sh\nmake\n```\nthen", "x") == "so: make then"
     assert len(excerpt("x" * 1000, "x")) <= 244
 
@@ -234,6 +235,7 @@ def test_paths_become_whole_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_pipe_gets_a_line_each_ten_percent(capsys: pytest.CaptureFixture[str]) -> None:
     with RagProgressView(Output(Options()), "rag ingest") as view:
         view.show(progress(stage="looking", documents=None, documents_done=0, bytes=None, rate=None, eta_s=None))
+        view.show(progress(bytes_done=30_000, rate=None))
         for done in (0, 9_000, 40_000, 41_000, 100_000):
             view.show(progress(bytes_done=done))
     lines = capsys.readouterr().err.splitlines()
