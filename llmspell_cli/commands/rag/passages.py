@@ -52,7 +52,7 @@ def place_of(hit: Content) -> str:
         beside = f"page {page}"
     elif line is not None and line > 1 and not source:
         beside = f"line {line}"
-    elif line is not None and not is_address(source):
+    elif line is not None and source and not is_address(source):
         where = f"{where}:{line}"
     section = hit["section"] if hit["section"] != name else ""
     parts = (f"{name}: {where}" if name and where else name or where, beside, section)

@@ -100,6 +100,7 @@ def test_choices_are_those_of_the_protocol() -> None:
     ("fields", "place"),
     [
         ({}, "tides"),
+        ({"line": 1}, "tides"),
         ({"title": "Tides"}, "Tides"),
         ({"title": "Tides", "line": 12, "section": "High water"}, "Tides, line 12, High water"),
         ({"source": "/x/tides.md", "line": 12}, "/x/tides.md:12"),
