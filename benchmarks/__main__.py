@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks import agents, cli, contention, generation, kernel, loading, speculation, state, t5, tools
+from benchmarks import agents, cli, contention, generation, kernel, loading, speculation, state, t5, tools, vectors
 from benchmarks.bytecode import compile_packages
 from benchmarks.machine import description
 from benchmarks.result import Result, table, write
@@ -45,6 +45,7 @@ ROWS: Mapping[str, Callable[[Stage], Iterator[Result]]] = {
     "agent_overhead": agents.agent_overhead,
     "tool_call": tools.tool_call,
     "state_set": state.state_set,
+    "rag_search": vectors.rag_search,
     "t5_speed": t5.t5_speed,
     "t5_busy_neighbour": t5.t5_busy_neighbour,
     "t5_load": t5.t5_load,

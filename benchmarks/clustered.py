@@ -24,14 +24,17 @@ _OWN = 0.9
 theme have a cosine of about 0.7, two of a topic of about 0.4, and all others of about 0."""
 
 
-def clustered(number: int, dimension: int, seed: int = 0) -> Iterator[Vectors]:
-    """So many vectors of length 1 in blocks of `BLOCK`, float32 [rows, dimension]; the same for the same arguments."""
+def clustered(number: int, dimension: int, seed: int = 0, stream: int = 0) -> Iterator[Vectors]:
+    """So many vectors of length 1 in blocks of `BLOCK`, float32 [rows, dimension]; the same for the same arguments.
+
+    Streams of a seed have the same topics, and vectors of their own.
+    """
     # An extra, and slow to import.
     import numpy as np
 
     space = _Space(dimension, seed)
     for first in range(0, number, BLOCK):
-        yield space.some(min(BLOCK, number - first), np.random.default_rng((seed, 1, first)))
+        yield space.some(min(BLOCK, number - first), np.random.default_rng((seed, 1, stream, first)))
 
 
 def questions(number: int, dimension: int, seed: int = 0) -> Vectors:

@@ -102,7 +102,9 @@ class Calls:
             DiskFull, StorageError: a file can't be written; those that are there stay.
         """
         try:
-            self.indexes.save(older_than_s=older_than_s)
+            for place in self.indexes.save(older_than_s=older_than_s):
+                with self.store.writing() as connection:
+                    connection.execute("UPDATE places SET has_file = 1 WHERE number = ? AND NOT has_file", (place,))
         except OSError as error:
             kind = DiskFull if error.errno in _FULL else StorageError
             raise kind(

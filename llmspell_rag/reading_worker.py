@@ -1,17 +1,13 @@
 """The process that reads documents and cuts them: `python -m llmspell_rag.reading_worker`. One call at a time; the
 kernel ends it to stop one.
 
-Frames:
-- `read {path or data, beneath, name, media_type, chunking, limit, largest_bytes, known}` reads one document. `path` is
-  absolute, and one of the paths `beneath` or below one of them; `data` are bytes. `chunking` has the fields of `Chunking`,
-  `limit` the most tokens of a chunk. Its answers: `progress {stage: "cutting", total_characters}` once it is read,
-  `chunks {chunks, done_characters, total_characters}`, and last `done` with the fields of `Facts`. Where its hash is
-  `known`, `done {hash, bytes, unchanged: true}` alone: it is neither read nor cut.
-- `walk {paths, beneath, include, exclude, hidden, largest_bytes}` looks for documents below directories. Its answers:
-  `files {files: [{path, size, mtime_ns, media_type}], skipped: [{path, reason}]}`, and last `done {files, skipped}`, the
-  numbers of them.
-- `ask {what, texts}` is a question that a `read` waits with: `what` is `count` or `embed`. `answer {values}` has a number
-  for each text, or each vector's bytes: little-endian 32-bit floats of length 1.
+Frames, whose fields are those of the records in `llmspell_protocol.rag`:
+- `read`, a `Read`, reads one document. Its answers: `progress {stage: "cutting", total_characters}` once it is read,
+  `chunks {chunks, done_characters, total_characters}` with some `Chunk`s, and last `done` with `Facts`, or `Unchanged`.
+- `walk`, a `Walk`, looks for documents. Its answers: `files {files, skipped}` with some of `Found` and `Skipped`, and
+  last `done {files, skipped}`, the numbers of them.
+- `ask {what, texts}` is a question that a `read` waits with: `what` is `count` or `embed`. `answer {values}` has a
+  number for each text, or each vector's bytes: little-endian 32-bit floats of length 1.
 """
 
 from __future__ import annotations
@@ -27,6 +23,7 @@ from llmspell_protocol.errors import Cancelled, InvalidRequest, LlmspellError, O
 from llmspell_protocol.frames import Frame, FramePipe, FrameTooLarge
 from llmspell_protocol.incidents import incident_in_worker
 from llmspell_protocol.orphans import end_left_behind, go_on_guarded
+from llmspell_protocol.rag.reading import Found, Read, Unchanged, Walk
 from llmspell_protocol.worker_memory import is_for_want_of_memory
 from llmspell_rag.chunking.contract import Measures
 
@@ -81,32 +78,32 @@ def _answer(pipe: FramePipe, frame: Frame) -> None:
 
 
 def _read(pipe: FramePipe, frame: Frame) -> Mapping[str, Any]:
-    from llmspell_rag.chunking.contract import Chunking
     from llmspell_rag.chunking.cutting import chunk
     from llmspell_rag.documents.reading import read
     from llmspell_rag.sources import facts_of, hash_of, source_of
 
-    name, media_type = str(frame["name"]), frame.get("media_type")
-    wanted = Chunking(**frame["chunking"])
-    data = source_of(frame)
-    digest = hash_of(data, name, media_type, wanted, frame["limit"])
-    if digest == frame.get("known"):
-        return {"hash": digest, "bytes": len(data), "unchanged": True}
-    document = read(data, name, media_type)
-    size = len(data)
+    wanted = Read.from_content(frame)
+    data = source_of(wanted)
+    size, digest = len(data), hash_of(data, wanted)
+    if digest == wanted.known:
+        unchanged: Mapping[str, Any] = to_content(Unchanged(hash=digest, bytes=size))
+        return unchanged
+    document = read(data, wanted.name, wanted.media_type)
     del data
     total = len(document.text)
     pipe.send({"op": "progress", "id": frame["id"], "stage": "cutting", "total_characters": total})
     sending = _Sending(pipe, frame["id"], total)
-    measures = _Asking(pipe, frame["id"], frame["limit"])
-    for one in chunk(document, wanted, measures):
+    measures = _Asking(pipe, frame["id"], wanted.limit)
+    for one in chunk(document, wanted.chunking, measures):
         sending.add(to_content(one))
     sending.send()
-    return facts_of(document, digest, size, wanted, frame["limit"], sending.count, sending.tokens)
+    told: Mapping[str, Any] = to_content(
+        facts_of(document, wanted, digest=digest, size=size, chunks=sending.count, tokens=sending.tokens)
+    )
+    return told
 
 
 def _walk(pipe: FramePipe, frame: Frame) -> Mapping[str, Any]:
-    from llmspell_rag.documents.folders import Found
     from llmspell_rag.sources import found_below
 
     files: list[dict[str, Any]] = []
@@ -120,7 +117,7 @@ def _walk(pipe: FramePipe, frame: Frame) -> Mapping[str, Any]:
         files.clear()
         skipped.clear()
 
-    for one in found_below(frame):
+    for one in found_below(Walk.from_content(frame)):
         (files if isinstance(one, Found) else skipped).append(to_content(one))
         if len(files) + len(skipped) == _FRAME_FILES:
             send()

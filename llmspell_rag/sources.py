@@ -1,123 +1,90 @@
-"""Where a document's bytes are, and what is told of it once it is read. Opens what the kernel names, below what it allows.
-"""
+"""Where a document's bytes are, and what is told of it once it is read. Opens what the kernel names and allows."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from llmspell_protocol.beneath import NotBeneath, NotPlain, Places, open_beneath
-from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Forbidden, InvalidRequest, LlmspellError, NotFound
+from llmspell_protocol.rag.reading import Facts, Found, Read, Skipped, Walk
 from llmspell_protocol.request_options import EVERYTHING
-from llmspell_rag.chunking.contract import Chunking, sizes_of
+from llmspell_rag.chunking.contract import sizes_of
 from llmspell_rag.chunking.cutting import CHUNKER_VERSION, strategy_for
 from llmspell_rag.documents import media_types
-from llmspell_rag.documents.folders import Found, Skipped, Wanted, walk
+from llmspell_rag.documents.folders import walk
 from llmspell_rag.documents.reading import READER_VERSION
 from llmspell_rag.documents.text import Text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known of a document that was read: the fields of the last frame."""
-
-    hash: str
-    bytes: int
-    unchanged: bool
-    media_type: str
-    title: str | None
-    characters: int
-    pages: int | None
-    chunks: int
-    tokens: int
-    """of all chunks together, what overlaps twice"""
-    strategy: str
-    chunk_size: int
-    overlap: int
-    """as they were for this model"""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    warnings: Sequence[str] = ()
-
-
-def source_of(frame: Mapping[str, Any]) -> bytes:
-    """The bytes that a frame has, or names.
+def source_of(wanted: Read) -> bytes:
+    """The bytes that are given, or those of the file.
 
     Raises:
         Forbidden: the path leads out of what may be read.
         NotFound: there is nothing.
         InvalidRequest: it is no plain file, too large, or can't be read.
     """
-    largest = frame.get("largest_bytes")
-    data: bytes | None = frame.get("data")
+    data, largest = wanted.data, wanted.largest_bytes
     if data is None:
-        data = _file_at(frame["path"], _places(frame), largest)
+        if wanted.path is None:
+            raise InvalidRequest(f"{wanted.name} has neither a path nor data")
+        data = _file_at(wanted.path, _places(wanted.beneath), largest)
     if largest is not None and len(data) > largest:
-        raise _too_many_bytes(frame["name"], largest)
+        raise _too_many_bytes(wanted.name, largest)
     return data
 
 
-def found_below(frame: Mapping[str, Any]) -> Iterator[Found | Skipped]:
-    """What there is at the paths that a frame names; what can't be looked at is skipped, with the reason."""
-    places = _places(frame)
-    wanted = Wanted(
-        include=tuple(frame.get("include") or ()),
-        exclude=tuple(frame.get("exclude") or ()),
-        hidden=bool(frame.get("hidden")),
-        largest_bytes=frame.get("largest_bytes"),
-    )
-    for path in frame["paths"]:
+def found_below(wanted: Walk) -> Iterator[Found | Skipped]:
+    """What there is at the paths; what can't be looked at is skipped, with the reason."""
+    places = _places(wanted.beneath)
+    for path in wanted.paths:
         try:
             yield from walk(path, wanted, places)
         except (NotBeneath, OSError) as error:
             yield Skipped(path, _told(path, error).message)
 
 
-def hash_of(data: bytes, name: str, media_type: str | None, wanted: Chunking, limit: int) -> str:
+def hash_of(data: bytes, wanted: Read) -> str:
     """Changes with the bytes, with what they are taken for, and with how they are read and cut."""
     how = {
-        "chunking": asdict(wanted),
-        "limit": limit,
-        "media_type": media_type,
-        "kind": media_types.of_name(name),
+        "chunking": asdict(wanted.chunking),
+        "limit": wanted.limit,
+        "media_type": wanted.media_type,
+        "kind": media_types.of_name(wanted.name),
         "versions": [READER_VERSION, CHUNKER_VERSION],
     }
     return hashlib.sha256(json.dumps(how, sort_keys=True).encode() + b"\0" + data).hexdigest()
 
 
-def facts_of(
-    document: Text, digest: str, size: int, wanted: Chunking, limit: int, chunks: int, tokens: int
-) -> Mapping[str, Any]:
-    """The last frame's fields."""
-    sizes = sizes_of(wanted, limit)
+def facts_of(document: Text, wanted: Read, *, digest: str, size: int, chunks: int, tokens: int) -> Facts:
+    """What is told of a document once it is cut; `size` is in bytes."""
+    sizes = sizes_of(wanted.chunking, wanted.limit)
     metadata = dict(document.metadata)
     warnings = tuple(metadata.pop("warnings", ()))
-    facts = Facts(
+    strategy = wanted.chunking.strategy
+    return Facts(
         hash=digest,
         bytes=size,
-        unchanged=False,
         media_type=document.media_type,
         title=document.title,
         characters=len(document.text),
         pages=len(document.pages) or None,
         chunks=chunks,
         tokens=tokens,
-        strategy=strategy_for(document) if wanted.strategy == "auto" else wanted.strategy,
+        strategy=strategy_for(document) if strategy == "auto" else strategy,
         chunk_size=sizes.size,
         overlap=sizes.overlap,
         metadata=metadata,
         warnings=warnings,
     )
-    content: Mapping[str, Any] = to_content(facts)
-    return content
 
 
-def _places(frame: Mapping[str, Any]) -> Places:
-    return Places("/" if path == EVERYTHING else path for path in frame["beneath"])
+def _places(beneath: Sequence[str]) -> Places:
+    return Places("/" if path == EVERYTHING else path for path in beneath)
 
 
 def _file_at(path: str, places: Places, largest: int | None) -> bytes:

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from llmspell_kernel.services.rag.index_settings import database_path
 from llmspell_protocol.areas.kernel import KernelDatabase
 from llmspell_storage.opening import integrity_problems
 from llmspell_storage.schema import Schema
@@ -20,13 +21,15 @@ class _Known(NamedTuple):
     """One database: its schema (`module:NAME`), and its file by the settings and the home."""
 
     schema: str
-    path: Callable[[Settings, Path], Path]
+    path: Callable[[Settings, Path], Path | None]
+    """None: it is in memory"""
 
 
 _KNOWN = (
     _Known("llmspell_kernel.services.state.tables:SCHEMA", lambda settings, _: settings.runtime.state_persistence.path),
     _Known("llmspell_kernel.services.workflows.tables:SCHEMA", lambda _, home: home / "workflows.db"),
     _Known("llmspell_kernel.services.sessions.tables:SCHEMA", lambda settings, _: settings.runtime.sessions.path),
+    _Known("llmspell_rag.collections.tables:SCHEMA", lambda settings, home: database_path(settings.rag, home)),
     _Known("llmspell_kernel.services.history.tables:SCHEMA", lambda _, home: home / "history.db"),
 )
 """Every database that a service opens has a line here."""
@@ -36,7 +39,7 @@ def databases(settings: Settings, home: Path) -> Iterator[KernelDatabase]:
     """The databases whose file is there, whether the settings use it or not, each examined whole."""
     for known in _KNOWN:
         path = known.path(settings, home)
-        if path.exists():
+        if path is not None and path.exists():
             module, _, name = known.schema.partition(":")
             schema: Schema = getattr(import_module(module), name)
             problems = integrity_problems(path, schema)

@@ -242,6 +242,10 @@ class ModelsService:
 
         return await embedder(self._registry, backend)
 
+    def is_remote(self, backend: str) -> bool:
+        """Whether a backend is a server that may have models which it doesn't list."""
+        return self._registry.is_remote(backend)
+
     def count_beside(self, memory_bytes: Callable[[], int]) -> None:
         """What else this kernel holds for models' work counts in the budget of models."""
         self._registry.residency.count_beside(memory_bytes)

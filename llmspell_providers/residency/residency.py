@@ -63,7 +63,7 @@ class Residency(Generic[W]):
         self._beside: Callable[[], int] = lambda: 0
 
     def count_beside(self, memory_bytes: Callable[[], int]) -> None:
-        """Other processes of the kernel have a part of a fixed budget; of what is available they have taken theirs."""
+        """Other processes of the kernel share a fixed budget; of what is available they have taken their part."""
         self._beside = memory_bytes
 
     @property
@@ -87,8 +87,8 @@ class Residency(Generic[W]):
     def budget_bytes(self) -> int:
         """What all loaded models may hold together.
 
-        What is held beside them (`count_beside`) is taken off. `auto` is 80 % of what would be available with none of them loaded, read now: other programs come and go. Mapped
-        weights are available all the time, as the system counts, and so are not added.
+        Without what is held beside them. `auto` is 80 % of what would be available with none of them loaded, read now:
+        other programs come and go. Mapped weights are available all the time, as the system counts: they're not added.
         """
         if self._memory_budget != "auto":
             return max(0, self._memory_budget - self._beside())

@@ -16,7 +16,9 @@ from llmspell_rag.chunking.counting import Counting
 
 _ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Kana and Han"""
-_FOLLOWS = "\u0300-\u036f\u20d0-\u20ff\u200d\ufe0e\ufe0f\u3001-\u3003\u3009\u300b\u300d\u300f\u3011\uff01\uff0c\uff0e\uff1f"
+_FOLLOWS = (
+    "\u0300-\u036f\u20d0-\u20ff\u200d\ufe0e\ufe0f\u3001-\u3003\u3009\u300b\u300d\u300f\u3011\uff01\uff0c\uff0e\uff1f"
+)
 """What is never parted from the character before it: accents, joiners, closing marks of East Asian scripts."""
 _ATOM = re.compile(rf"\s*(?:[{_ALONE}]|[^\s{_ALONE}]{{1,48}})[{_FOLLOWS}]*")
 _COUNTED_AT_ONCE = 50_000

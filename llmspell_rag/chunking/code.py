@@ -13,10 +13,7 @@ def borders(document: Text, measures: Measures) -> Borders:
     depths = sorted({section.level for section in document.sections})
     definitions = [
         joined(
-            place
-            for section in document.sections
-            if section.level == depth
-            for place in (section.start, section.end)
+            place for section in document.sections if section.level == depth for place in (section.start, section.end)
         )
         for depth in depths
     ]

@@ -1,48 +1,15 @@
-"""What chunks are, how they are wanted, and what the embedding model is asked while a text is cut."""
+"""How large chunks are, and what the embedding model is asked while a text is cut."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Protocol, get_args
 
 from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.rag.reading import Chunking, Strategy
 
-Strategy = Literal["auto", "sliding_window", "sentence", "paragraph", "markdown", "semantic", "code"]
 STRATEGIES: Sequence[Strategy] = get_args(Strategy)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunking:
-    """How a document is cut; sizes in tokens of the embedding model."""
-
-    strategy: Strategy = "auto"
-    chunk_size: int = 512
-    """what a chunk is filled to"""
-    overlap: int = 64
-    """at most so much of a chunk's end is the beginning of the next one too"""
-    min_chunk_size: int = 100
-    """below this a chunk goes on, over a heading if need be; the last of a document may be shorter"""
-    max_chunk_size: int = 2048
-    """a sentence, a line, a record that is longer than `chunk_size` stays whole up to this"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """A passage: `text` is the document's text from `start` to `end`."""
-
-    ordinal: int
-    text: str
-    start: int
-    end: int
-    tokens: int
-    page: int | None
-    """from 1; None where the document has no pages"""
-    section: str | None
-    """the headings or definitions that it begins in, from the outermost: `Tides > Causes`; what it shares with the
-    chunk before doesn't count"""
-    line: int
-    """from 1: where it begins in the document's text"""
 
 
 class Measures(Protocol):

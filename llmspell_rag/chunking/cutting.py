@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import NamedTuple, cast
 
+from llmspell_protocol.rag.documents import Chunk
+from llmspell_protocol.rag.reading import Chunking, Strategy
 from llmspell_rag.chunking.atoms import Atoms, too_small
 from llmspell_rag.chunking.borders import Borders, joined
-from llmspell_rag.chunking.contract import Chunk, Chunking, Measures, Sizes, Strategy, sizes_of
+from llmspell_rag.chunking.contract import Measures, Sizes, sizes_of
 from llmspell_rag.chunking.counting import Counting
 from llmspell_rag.chunking.filling import Filling
 from llmspell_rag.documents.media_types import language_of

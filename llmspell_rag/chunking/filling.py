@@ -115,7 +115,7 @@ class Filling:
             self._parts.append(_Part(begin, end, part.level + 1, apart))
 
     def _takes_some(self, part: _Part) -> bool:
-        """Puts a piece of a part into a chunk that is too short to end and can't take all of it; False: nothing fits."""
+        """Puts a piece of a part into a chunk that is too short and can't take all of it; False: nothing fits."""
         if part.level < len(self._levels):
             self._divide(part, False)
             return True
@@ -133,7 +133,7 @@ class Filling:
         sizes, atoms = self._sizes, self._atoms
         size = atoms.tokens(part.begin, part.end)
         end, allowed = part.end, sizes.size
-        if size > sizes.size and self._whole and size <= sizes.most:
+        if sizes.size < size <= sizes.most and self._whole and not part.is_loose:
             allowed = sizes.most
         elif size > sizes.size or part.is_loose:
             end = min(part.end, max(part.begin + 1, atoms.end_within(self._begin, sizes.size)))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_protocol.rag import ops
+from llmspell_protocol.rag import embedding, ops
 from llmspell_rag.collections.store import Store
 
 _AT_ONCE = 500
@@ -20,7 +20,7 @@ class Embeddings:
         self.found = 0
         """since the worker began"""
 
-    def of(self, call: ops.VectorsOf) -> ops.VectorsKept:
+    def of(self, call: embedding.VectorsOf) -> embedding.VectorsKept:
         """Those that are there and not too old; they count as used."""
         rows: dict[str, bytes] = {}
         now = time.time()
@@ -36,9 +36,9 @@ class Embeddings:
                 )
         hashes = [one for one in call.hashes if one in rows]
         self.found += len(hashes)
-        return ops.VectorsKept(hashes=hashes, vectors=b"".join(rows[one] for one in hashes))
+        return embedding.VectorsKept(hashes=hashes, vectors=b"".join(rows[one] for one in hashes))
 
-    def keep(self, call: ops.KeepVectors) -> ops.Nothing:
+    def keep(self, call: embedding.KeepVectors) -> ops.Nothing:
         """Keeps some, and lets those go that were used longest ago, or are too old."""
         size = 4 * call.dimension
         if len(call.vectors) != size * len(call.hashes):
@@ -65,7 +65,7 @@ class Embeddings:
         return ops.Nothing()
 
 
-def _key(call: ops.VectorsOf | ops.KeepVectors) -> tuple[str, str, str, int]:
+def _key(call: embedding.VectorsOf | embedding.KeepVectors) -> tuple[str, str, str, int]:
     return call.place.owner, call.place.tenant, call.model, call.dimension
 
 

@@ -12,32 +12,23 @@ import logging
 import sqlite3
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmspell_rag.collections.filters import documents_with
 from llmspell_rag.collections.places import PlaceRow, named
+from llmspell_rag.collections.stored_vectors import pages
 from llmspell_rag.index import saved
-from llmspell_rag.index.allowed import Allowed
-from llmspell_rag.index.closeness import numpy, read_vectors
+from llmspell_rag.index.closeness import numpy
 from llmspell_rag.index.hnsw import Graph, vector_bytes
 from llmspell_rag.index.layers import Layers
 
 if TYPE_CHECKING:
     from llmspell_protocol.rag.settings import IndexSettings
-    from llmspell_rag.index.closeness import Numbers, Vectors
 
 log = logging.getLogger(__name__)
-
-_PAGE = 5_000
-"""Vectors that are read at a time."""
-_ALLOWED_BYTES = 64 << 20
-"""What the answers to filters may take, with the vectors that belong to them."""
-_FEW = 500
 
 GoOn = Callable[[], bool]
 
@@ -79,8 +70,6 @@ class Indexes:
         self._settings = settings
         self._entries: dict[int, Entry] = {}
         self._opening = threading.Lock()
-        self._allowed: OrderedDict[object, Allowed] = OrderedDict()
-        self._allowed_lock = threading.Lock()
 
     # What searches and writes need
 
@@ -104,34 +93,6 @@ class Indexes:
         with entry.lock:
             self._catch_up(connection, row, entry, is_last_try)
         return entry
-
-    def allowed(
-        self, connection: sqlite3.Connection, row: PlaceRow, wanted: tuple[tuple[str, tuple[str, ...]], ...], ended: int
-    ) -> Allowed:
-        """The chunks that a filter lets through, without those of `ended` documents, which have expired."""
-        key = (row.number, row.epoch, row.generation, wanted, ended)
-        with self._allowed_lock:
-            known = self._allowed.get(key)
-            if known is not None:
-                self._allowed.move_to_end(key)
-                return known
-        query, parameters = documents_with(row.number, wanted)
-        alive = ""
-        if ended:
-            alive = " AND (expires_at IS NULL OR expires_at > ?)"
-            parameters = [*parameters, time.time()]
-        # A document's chunks follow each other.
-        ranges = connection.execute(
-            "SELECT first_chunk, first_chunk + chunks - 1 FROM documents"
-            f" WHERE chunks > 0 AND number IN ({query}){alive} ORDER BY first_chunk",
-            parameters,
-        ).fetchall()
-        found = Allowed(_numbers_in(ranges))
-        with self._allowed_lock:
-            self._allowed[key] = found
-            while len(self._allowed) > 1 and sum(one.memory_bytes for one in self._allowed.values()) > _ALLOWED_BYTES:
-                self._allowed.popitem(last=False)
-        return found
 
     def needed_bytes(self, chunks: int, dimension: int) -> int:
         """What so many vectors take of the memory."""
@@ -183,8 +144,8 @@ class Indexes:
                 log.warning("%s is damaged", self._path(number))
                 self._discard(number)
 
-    def save(self, *, older_than_s: float = 0.0) -> None:
-        """Saves every graph that changed so long ago, as far as nothing is to be done for it.
+    def save(self, *, older_than_s: float = 0.0) -> Iterator[int]:
+        """Saves every graph that changed so long ago; gives the number of each place whose file is there.
 
         Raises:
             OSError: the disk is full, or the folder can't be written.
@@ -199,6 +160,8 @@ class Indexes:
                 last = entry.layers.last_of_graph(entry.state.last)
                 entry.layers.save(partial(self._save, path, number, entry, last))
                 entry.dirty_since = None
+            if path.exists():
+                yield number
 
     def _save(self, path: Path, number: int, entry: Entry, last: int, graph: Graph) -> None:
         saved.save(path, graph, self._about(number, entry, len(graph), last))
@@ -254,9 +217,12 @@ class Indexes:
         path = self._path(row.number)
         try:
             if path is None or not self._take_file(path, row, entry, is_last_try):
-                if path is not None and row.chunks >= self._settings.exact_limit:
-                    self._tell(entry, row, "had no file")
+                if path is not None and row.has_file and not path.exists():
+                    self._tell(entry, row, "is missing")
                 self._load(connection, row, entry)
+            elif entry.state[:3] == (row.epoch, row.generation, row.stamp):
+                # What stood above the graph when it was saved is not in the file.
+                self._add_from(connection, row, entry, entry.state.last)
         except saved.Damaged as problem:
             assert path is not None
             self._tell(entry, row, f"was damaged ({problem})")
@@ -353,7 +319,7 @@ class Indexes:
         self._add_from(connection, row, entry, 0)
 
     def _add_from(self, connection: sqlite3.Connection, row: PlaceRow, entry: Entry, last: int) -> None:
-        for numbers, vectors in _pages(connection, row, last):
+        for numbers, vectors in pages(connection, row, last):
             entry.layers.append(numbers, vectors)
             last = int(numbers[-1])
         entry.state = entry.state._replace(last=last)
@@ -394,40 +360,3 @@ class Indexes:
             m=settings.m,
             count=count,
         )
-
-
-def vectors_of(connection: sqlite3.Connection, numbers: Numbers, dimension: int) -> tuple[Numbers, Vectors]:
-    """The vectors of chunks as they were written, of those that are there; numbers ascending."""
-    np = numpy()
-    wanted = np.sort(numbers).tolist()
-    rows: list[tuple[int, bytes]] = []
-    for at in range(0, len(wanted), _FEW):
-        some = wanted[at : at + _FEW]
-        marks = ",".join("?" * len(some))
-        rows += connection.execute(f"SELECT chunk, vector FROM vectors WHERE chunk IN ({marks}) ORDER BY chunk", some)
-    found = np.fromiter((one for one, _ in rows), np.int64, len(rows))
-    return found, read_vectors(b"".join(vector for _, vector in rows), dimension)
-
-
-def _pages(connection: sqlite3.Connection, row: PlaceRow, last: int) -> Iterator[tuple[Numbers, Vectors]]:
-    np = numpy()
-    rows = connection.execute(
-        "SELECT number, vector FROM chunks JOIN vectors ON vectors.chunk = chunks.number"
-        " WHERE place = ? AND number > ? ORDER BY number",
-        (row.number, last),
-    )
-    while some := rows.fetchmany(_PAGE):
-        numbers = np.fromiter((one for one, _ in some), np.int64, len(some))
-        yield numbers, read_vectors(b"".join(vector for _, vector in some), row.dimension)
-
-
-def _numbers_in(ranges: list[tuple[int, int]]) -> Numbers:
-    np = numpy()
-    if not ranges:
-        return np.empty(0, np.int64)  # type: ignore[no-any-return]
-    both = np.array(ranges, np.int64)
-    both = both[both[:, 0].argsort()]
-    counts = both[:, 1] - both[:, 0] + 1
-    starts = np.repeat(both[:, 0] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
-    found: Numbers = starts + np.arange(int(counts.sum()))
-    return found

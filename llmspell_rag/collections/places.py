@@ -17,7 +17,7 @@ CHANGES_KEPT = 20_000
 """So many changes of a place are remembered: an index that saw one of them is caught up, an older one made anew."""
 _COLUMNS = (
     "number, owner, tenant, collection, model, dimension, ttl_s, created_at, changed_at, epoch, generation, stamp,"
-    " documents, chunks, tokens, bytes"
+    " has_file, documents, chunks, tokens, bytes"
 )
 
 
@@ -39,6 +39,8 @@ class PlaceRow(NamedTuple):
     """counts the transactions that changed vectors"""
     stamp: str
     """of the last of them: a random one"""
+    has_file: int
+    """1: its index was saved"""
     documents: int
     chunks: int
     tokens: int
@@ -122,11 +124,14 @@ def make(connection: sqlite3.Connection, place: Place, model: str, dimension: in
             (place.owner, place.tenant, place.collection, model, dimension, ttl_s, now, now),
         ).fetchone()[0]
         make_words(connection, number)
-        return wanted(connection, place)
-    demand(row, model, dimension)
-    if ttl_s is not None:
-        connection.execute("UPDATE places SET ttl_s = ? WHERE number = ?", (ttl_s, row.number))
-    return wanted(connection, place)
+    else:
+        number = row.number
+        demand(row, model, dimension)
+        if ttl_s is not None:
+            connection.execute("UPDATE places SET ttl_s = ? WHERE number = ?", (ttl_s, number))
+    made = by_number(connection, number)
+    assert made is not None
+    return made
 
 
 def demand(row: PlaceRow, model: str | None, dimension: int) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable
 
 from llmspell_protocol.errors import InvalidRequest, NotFound
-from llmspell_protocol.rag import ops
+from llmspell_protocol.rag import embedding, ops
 from llmspell_rag.collections import places
 from llmspell_rag.collections.indexes import Indexes
 from llmspell_rag.collections.limits import demand_room
@@ -30,7 +30,7 @@ class Replacing:
         self._indexes = indexes
         self._follow = follow
 
-    def begin(self, call: ops.ReplaceBegin) -> ops.ReplaceBegun:
+    def begin(self, call: embedding.ReplaceBegin) -> embedding.ReplaceBegun:
         """Begins one, or goes on with one of the same model."""
         with self._store.writing() as connection:
             row = places.wanted(connection, call.place)
@@ -43,9 +43,9 @@ class Replacing:
                     "INSERT INTO replacements VALUES (?, ?, ?)", (row.number, call.model, call.dimension)
                 )
             lacking = connection.execute(_LACKING, (row.number,)).fetchone()[0]
-        return ops.ReplaceBegun(done=row.chunks - lacking, total=row.chunks)
+        return embedding.ReplaceBegun(done=row.chunks - lacking, total=row.chunks)
 
-    def vectors(self, call: ops.ReplaceVectors) -> ops.Nothing:
+    def vectors(self, call: embedding.ReplaceVectors) -> ops.Nothing:
         """Takes new vectors."""
         with self._store.writing() as connection:
             row = places.wanted(connection, call.place)
@@ -67,14 +67,14 @@ class Replacing:
             )
         return ops.Nothing()
 
-    def commit(self, call: ops.ReplaceCommit) -> ops.Replaced:
+    def commit(self, call: embedding.ReplaceCommit) -> embedding.Replaced:
         """Has the new vectors take the place of the old ones, where none is lacking."""
         with self._store.writing() as connection:
             row = places.wanted(connection, call.place)
             model, dimension = _wanted(connection, row)
             lacking = int(connection.execute(_LACKING, (row.number,)).fetchone()[0])
             if lacking:
-                return ops.Replaced(lacking=lacking)
+                return embedding.Replaced(lacking=lacking)
             after = row._replace(dimension=dimension, bytes=row.bytes + 4 * row.chunks * (dimension - row.dimension))
             demand_room(connection, row._replace(chunks=0), self._indexes, self._store.settings, after)
             connection.execute(
@@ -89,15 +89,16 @@ class Replacing:
                 (dimension - row.dimension, row.number),
             )
             connection.execute(
-                "UPDATE places SET model = ?, dimension = ?, bytes = ?, epoch = epoch + 1 WHERE number = ?",
+                "UPDATE places SET model = ?, dimension = ?, bytes = ?, epoch = epoch + 1,"
+                " has_file = 0 WHERE number = ?",
                 (model, dimension, after.bytes, row.number),
             )
             places.change(connection, row.number, ())
         self._indexes.forget(row.number)
         self._follow(row.number)
-        return ops.Replaced(lacking=0)
+        return embedding.Replaced(lacking=0)
 
-    def abort(self, call: ops.ReplaceAbort) -> ops.Nothing:
+    def abort(self, call: embedding.ReplaceAbort) -> ops.Nothing:
         """Drops what there is of one."""
         with self._store.writing() as connection:
             row = places.wanted(connection, call.place)

@@ -20,10 +20,12 @@ from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.rag import ops
 from llmspell_protocol.rag.documents import Hit
 from llmspell_rag.collections import documents, places
+from llmspell_rag.collections.allowances import Allowances
 from llmspell_rag.collections.filters import asked, documents_with
-from llmspell_rag.collections.indexes import Entry, Indexes, Later, vectors_of
+from llmspell_rag.collections.indexes import Entry, Indexes, Later
 from llmspell_rag.collections.places import PlaceRow
 from llmspell_rag.collections.store import GoOn, Store
+from llmspell_rag.collections.stored_vectors import vectors_of
 from llmspell_rag.collections.tables import words_table
 from llmspell_rag.index.closeness import closeness, numpy, prepared, read_vectors, score
 from llmspell_storage.words import any_of
@@ -78,6 +80,7 @@ class Searching:
     def __init__(self, store: Store, indexes: Indexes) -> None:
         self._store = store
         self._indexes = indexes
+        self._allowances = Allowances()
         self._metric = store.settings.metric
         self._lock = threading.Lock()
         self.searches = 0
@@ -163,7 +166,7 @@ class Searching:
     def _nearest(self, ask: _Ask, entry: Entry, vector: Vectors, count: int) -> tuple[Numbers, Vectors, bool]:
         allowed = None
         if not ask.is_open:
-            allowed = self._indexes.allowed(ask.connection, ask.row, ask.wanted, ask.ended)
+            allowed = self._allowances.of(ask.connection, ask.row, ask.wanted, ask.ended)
         found = entry.layers.nearest(
             vector, count, allowed, lambda numbers: vectors_of(ask.connection, numbers, ask.row.dimension)
         )

@@ -108,7 +108,8 @@ class Store:
         if self.path is None:
             return
         with self.telling():
-            self._writer.execute("PRAGMA incremental_vacuum").fetchall()
+            # It gives a row without columns for each page, after the first of which `execute` would leave it.
+            self._writer.executescript("PRAGMA incremental_vacuum")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def file_bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""Source code: the text stays the source; definitions are sections, found by a grammar where there is one (tree-sitter).
+"""Source code: the text stays the source; definitions are sections, found by a grammar where there is one.
 
 A definition begins with the comments, decorators and attributes above it. What stands within a function is not looked
 at. Where there is no grammar for a language, what is not indented and follows a blank line begins a block.
@@ -69,7 +69,7 @@ _OUTER_LINE = re.compile(r"(?:\A|(?<=\n))[ \t]*\r?\n(?=\S)")
 
 
 def read(source: bytes, name: str, media_type: str, charset: str | None) -> Text:
-    """The source with its definitions; `metadata.programming_language`, and `metadata.parsed`: whether there was a grammar.
+    """The source with its definitions; metadata has `programming_language`, and `parsed`: whether there was a grammar.
 
     Raises:
         InvalidRequest: it is no text.
@@ -166,7 +166,9 @@ def _name(node: Any) -> str:
             return _shown(named)
         inner = node.child_by_field_name("declarator") or node.child_by_field_name("type")
         if inner is None:
-            inner = next((one for one in node.named_children if one.type.endswith(("declarator", "spec", "list"))), None)
+            inner = next(
+                (one for one in node.named_children if one.type.endswith(("declarator", "spec", "list"))), None
+            )
         if inner is None or inner.type.endswith("identifier"):
             node = inner or node
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from typing import Any
 
 from llmspell_protocol.errors import InvalidRequest
@@ -19,6 +20,11 @@ _FREE_BYTES = 20_000_000
 _MOST_PARTS = 10_000
 _HEADING = re.compile(r"(?:heading|überschrift|titre|título|titolo|заголовок|見出し|标题)\s*([1-9])", re.IGNORECASE)
 _DEEPEST_TABLE = 8
+_DAMAGED = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, RuntimeError, SyntaxError, TypeError),
+    *(ValueError, zipfile.BadZipFile, zlib.error),
+)
+"""What python-docx, lxml (whose errors are SyntaxErrors) and zipfile say of a file that isn't what they expect."""
 _ENCRYPTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """The beginning of a compound file: what an old .doc is, and a .docx with a password."""
 
@@ -41,8 +47,8 @@ def read(source: bytes, name: str, media_type: str, charset: str | None) -> Text
     _demand_size(source, name)
     try:
         document = docx.Document(io.BytesIO(source))
-        written, level = Written(name), _levels(document)
-        _write(document, written, level)
+        written = Written(name)
+        _write(document, written, _levels(document), _items(document))
         said = document.core_properties
         metadata = {
             word: whole_characters(str(value))
@@ -50,8 +56,7 @@ def read(source: bytes, name: str, media_type: str, charset: str | None) -> Text
             if value
         }
         title = whole_characters(said.title or "").strip()
-    except (KeyError, ValueError, AttributeError, zipfile.BadZipFile, SyntaxError, _package_error()) as error:
-        # What python-docx and lxml (whose errors are SyntaxErrors) say of a file that isn't what they expect.
+    except (*_DAMAGED, _package_error()) as error:
         raise _damaged(name, str(error) or type(error).__name__) from None
     sections = written.sections
     if not written.length:
@@ -103,7 +108,12 @@ def _levels(document: Any) -> dict[str, int]:
     return found
 
 
-def _write(container: Any, written: Written, levels: dict[str, int]) -> None:
+def _items(document: Any) -> frozenset[str]:
+    """The ids of the styles of lists."""
+    return frozenset(style.style_id for style in document.styles if (style.name or "").lower().startswith("list "))
+
+
+def _write(container: Any, written: Written, levels: dict[str, int], items: frozenset[str]) -> None:
     from docx.table import Table
 
     for item in container.iter_inner_content():
@@ -116,7 +126,7 @@ def _write(container: Any, written: Written, levels: dict[str, int]) -> None:
         if level is not None:
             written.heading(item.text, level)
         else:
-            is_item = item._p.pPr is not None and item._p.pPr.numPr is not None
+            is_item = item._p.style in items or (item._p.pPr is not None and item._p.pPr.numPr is not None)
             written.block(("- " if is_item and item.text.strip() else "") + item.text.strip("\n"))
 
 

@@ -27,10 +27,10 @@ def decoded(source: bytes, name: str, said: str | None = None) -> tuple[str, str
         if source.startswith(mark):
             return _in(source, encoding, name).removeprefix("\ufeff"), encoding
     if b"\0" in source:
-        encoding = _without_mark(source)
-        if encoding is None:
+        likely = _without_mark(source)
+        if likely is None:
             raise is_binary(name)
-        return _in(source, encoding, name), encoding
+        return _in(source, likely, name), likely
     if said is not None:
         try:
             return source.decode(said), codecs.lookup(said).name
@@ -56,7 +56,10 @@ def _without_mark(source: bytes) -> str | None:
     """UTF-16 has NULs in every other place where a text is mostly ASCII."""
     head = source[: _LOOKED_AT - _LOOKED_AT % 2]
     half = len(head) // 2
-    for encoding, most_zeros, few_zeros in (("utf-16-le", head[1::2], head[0::2]), ("utf-16-be", head[0::2], head[1::2])):
+    for encoding, most_zeros, few_zeros in (
+        ("utf-16-le", head[1::2], head[0::2]),
+        ("utf-16-be", head[0::2], head[1::2]),
+    ):
         if len(source) % 2 == 0 and half and most_zeros.count(0) > 0.7 * half and few_zeros.count(0) == 0:
             return encoding
     return None

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from llmspell_protocol.beneath import NotPlain, Places, directory_beneath, open_beneath, open_plain
 from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.rag.reading import Found, Skipped, Walk
 from llmspell_rag.documents import media_types
 from llmspell_rag.libraries import library
 
@@ -25,38 +25,10 @@ _LARGEST_IGNORE_BYTES = 1 << 20
 _DEEPEST = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file that is a document by its name."""
-
-    path: str
-    size: int
-    """bytes"""
-    mtime_ns: int
-    media_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file or directory that is not taken, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which files are wanted. Globs are as in `.gitignore`: `*.md` at any depth, `docs/**` from the top."""
-
-    include: Sequence[str] = ()
-    """none: every file whose kind is known"""
-    exclude: Sequence[str] = ()
-    hidden: bool = False
-    largest_bytes: int | None = None
-
-
-def walk(path: str, wanted: Wanted, places: Places) -> Iterator[Found | Skipped]:
+def walk(path: str, wanted: Walk, places: Places) -> Iterator[Found | Skipped]:
     """A file, or all files below a directory, in the order of their names; `places` is what may be reached.
+
+    Of what is wanted the globs, the hidden files and the largest size count.
 
     A file that is named itself is taken whatever it is called; a link in the place of `path` is followed.
 
@@ -85,7 +57,7 @@ def walk(path: str, wanted: Wanted, places: Places) -> Iterator[Found | Skipped]
 class _Walk:
     """One directory's walk; `top` is what it was called."""
 
-    def __init__(self, top: str, wanted: Wanted) -> None:
+    def __init__(self, top: str, wanted: Walk) -> None:
         self._specs = library("pathspec", "pathspec", "reading directories").GitIgnoreSpec
         self._shown = top
         self._wanted = wanted
@@ -193,7 +165,7 @@ class _Walk:
             raise InvalidRequest(f"{what}: {error}", hint="globs are as in .gitignore: *.md, docs/**") from None
 
 
-def _taken(path: str, found: os.stat_result, wanted: Wanted, kind: str) -> Found | Skipped:
+def _taken(path: str, found: os.stat_result, wanted: Walk, kind: str) -> Found | Skipped:
     if wanted.largest_bytes is not None and found.st_size > wanted.largest_bytes:
         return Skipped(path, f"it has {found.st_size:,} bytes, more than {wanted.largest_bytes:,}")
     if not found.st_size:

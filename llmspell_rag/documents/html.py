@@ -13,7 +13,20 @@ from llmspell_rag.libraries import library
 
 _UNSEEN = frozenset(
     (
-        *("audio", "button", "canvas", "dialog", "embed", "head", "iframe", "input", "link", "math", "meta", "noscript"),
+        *(
+            "audio",
+            "button",
+            "canvas",
+            "dialog",
+            "embed",
+            "head",
+            "iframe",
+            "input",
+            "link",
+            "math",
+            "meta",
+            "noscript",
+        ),
         *("object", "script", "select", "style", "svg", "template", "textarea", "title", "video", "-comment"),
     )
 )

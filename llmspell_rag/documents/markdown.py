@@ -1,4 +1,4 @@
-"""Markdown: the text stays the source; headings, blocks and what stands at its top are found by a parser (CommonMark)."""
+"""Markdown: the text stays the source; headings, blocks and what stands at its top are found by a parser."""
 
 from __future__ import annotations
 

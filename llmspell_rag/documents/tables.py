@@ -40,9 +40,7 @@ def read(source: bytes, name: str, media_type: str, charset: str | None) -> Text
             details={"name": name, "reason": "damaged"},
         ) from None
     if not written.length:
-        raise InvalidRequest(
-            f"{name} has no rows below its first line", details={"name": name, "reason": "empty"}
-        )
+        raise InvalidRequest(f"{name} has no rows below its first line", details={"name": name, "reason": "empty"})
     return Text(
         text=written.text,
         media_type=media_type,

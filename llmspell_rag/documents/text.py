@@ -55,7 +55,7 @@ class Heading:
 
 
 def sections_of(headings: Sequence[Heading], length: int) -> list[Section]:
-    """Each heading's section: up to the next heading of its own level or of a lower one; levels are made without gaps."""
+    """Each heading's section: up to the next of its own level or of a lower one. Levels come out without gaps."""
     found: list[Section] = []
     ends = [length] * len(headings)
     open_: list[int] = []

@@ -78,6 +78,7 @@ def save(path: Path, graph: Graph, about: About) -> int:
         OSError: there is no room, or the folder can't be written.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_left(path)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
@@ -134,6 +135,14 @@ def _read_trailer(block: bytes, size: int) -> tuple[About, int]:
     if content["size"] != size:
         raise Damaged(f"it has {size} bytes in place of {content['size']}")
     return About(**{field.name: content[field.name] for field in fields(About)}), content["checksum"]
+
+
+def _remove_left(path: Path) -> None:
+    """Takes away what processes that have ended have left of files that they did not complete."""
+    for left in path.parent.glob(f"{path.name}.*.part"):
+        number = left.name.split(".")[-2]
+        if not (number.isdecimal() and _runs(int(number))):
+            left.unlink(missing_ok=True)
 
 
 def _is_later(path: Path, about: About) -> bool:

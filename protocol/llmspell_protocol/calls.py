@@ -1,9 +1,9 @@
 """Calls to a worker over its `Child`: ids, which answer belongs to which call, cancel, and what a crash means for them.
 
-A call is a frame `{op, id, …}`. The worker answers it with any number of `progress`, `delta`, `chunks` and `files` frames
-and, last, one `done` or `error`, each with the call's id; `{op: "cancel", id}` asks it to end early. An `ask` frame is a
-question of the worker's about its call, which waits for an `answer` with the same id. When the process ends, every
-unfinished call gets a last frame `{op: "exited", id, status}`. A frame of any other op answers no call.
+A call is a frame `{op, id, …}`. The worker answers it with any number of `progress`, `delta`, `chunks` and `files`
+frames and, last, one `done` or `error`, each with the call's id; `{op: "cancel", id}` asks it to end early. An `ask`
+frame is a question of the worker's about its call, which waits for an `answer` with the same id. When the process ends,
+every unfinished call gets a last frame `{op: "exited", id, status}`. A frame of any other op answers no call.
 
 A frame goes from the pipe's reader straight to its call: no task, no queue of its own, one future for a caller that
 waits. Knows no models and no scripts.

@@ -19,7 +19,7 @@ REPLY_CHECK_BYTES = 1 << 30
 TOOL_BYTES = 2 << 30
 """A call of a tool holds one document, table or picture; with its programs, each by itself."""
 DOCUMENT_BYTES = 2 << 30
-"""A document that is read and cut: its bytes, what a parser makes of them, its text of at most 64 million characters."""
+"""A document that is read and cut: its bytes, what a parser makes of them, its text of at most 64 million letters."""
 TRIAL_BYTES = 400 << 20
 """What a chat template may take when it is tried, beyond what the process has already: real ones take 40 MB."""
 FEW_THREADS = 16

@@ -79,9 +79,15 @@ def workers() -> list[psutil.Process]:
 
 def wheel(member: str, data: bytes) -> bytes:
     """A wheel that pip accepts, with one member more."""
+    return wheel_of({member: data})
+
+
+def wheel_of(members: Mapping[str, bytes]) -> bytes:
+    """A wheel that pip accepts, with these members."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(member, data)
+        for member, data in members.items():
+            archive.writestr(member, data)
         archive.writestr("tiny_model-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n")
         archive.writestr(
             "tiny_model-1.0.dist-info/WHEEL",

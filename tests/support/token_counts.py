@@ -14,6 +14,11 @@ def words(text: str) -> int:
     return sum(math.ceil(len(word) / 4) for word in re.findall(r"\w+|[^\w\s]", text))
 
 
+def blanks(text: str) -> int:
+    """A token for what stands between blanks."""
+    return len(text.split())
+
+
 def characters(text: str) -> int:
     """A token a character, white space included."""
     return len(text)

@@ -336,13 +336,8 @@ class Worker:
         raise ScriptFailure(f"unknown frame {op}")
 
     def _start(self, frame: Frame) -> dict[str, Any]:
-        self._sandbox = Sandbox(
-            self,
-            stdlib=frame["stdlib"],
-            max_memory_bytes=frame["max_memory_bytes"],
-            sessions=frame["sessions"],
-            rag=frame["rag"],
-        )
+        given = {name: frame[name] for name in ("stdlib", "max_memory_bytes", "sessions", "rag")}
+        self._sandbox = Sandbox(self, **given)
         hold_address_space(4 * frame["max_memory_bytes"] + SCRIPT_SPARE_BYTES)
         return {"op": "done"}
 

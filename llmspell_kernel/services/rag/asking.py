@@ -37,6 +37,7 @@ class Asking:
         self._models = models
         self._progress = Progress(request, tells=wanted.progress)
         self._began = time.monotonic()
+        self._progress.tell("searching")
 
     async def answer(self, found: Result) -> RagAskReply:
         """Asks the model with what was found.

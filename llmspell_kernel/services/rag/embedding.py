@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from llmspell_kernel.services.models import ModelsService
-from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelError, Timeout, Unsupported
+from llmspell_protocol.errors import (
+    BackendUnavailable,
+    InvalidRequest,
+    LlmspellError,
+    ModelError,
+    ModelNotFound,
+    Timeout,
+    Unsupported,
+)
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.rag import RagSettings
@@ -168,7 +176,14 @@ async def described(models: ModelsService, model: str) -> Model:
         ModelNotFound: there is none of this name.
         Unsupported: it makes no vectors.
     """
-    info = await models.info(model)
+    try:
+        info = await models.info(model)
+    except (ModelNotFound, BackendUnavailable, Unsupported):
+        provider, spec, _ = await models.locate(model)
+        if not models.is_remote(provider.name):
+            raise
+        # A server may have models that it doesn't list, or no list at all: whether it has this one, vectors show.
+        return Model(f"{spec.name}@{provider.name}", None, None, await provider.prefix(spec, "passage"))
     if info.capabilities and "embed" not in info.capabilities:
         raise Unsupported(
             f"{info.id} makes no vectors",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.errors import InvalidRequest, NotFound, ToolError
 from llmspell_protocol.tools.permissions import Permissions
+
+if TYPE_CHECKING:
+    from llmspell_kernel.services.tools.service import ToolsService
 
 _TOOL = "http-requester"
 _FOUND = range(200, 300)

@@ -11,6 +11,7 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from llmspell_kernel.request import Request
@@ -25,7 +26,6 @@ from llmspell_kernel.services.rag.reading import Read, Reader, Reading
 from llmspell_kernel.services.rag.sources import ReadRights, Source
 from llmspell_kernel.services.rag.watching import Watch
 from llmspell_kernel.services.rag.writing import Writer, Writing
-from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.rag import RagIngest, RagIngestReply, RagProblem
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound
 from llmspell_protocol.rag.documents import Document, Known
@@ -33,6 +33,7 @@ from llmspell_protocol.rag.ops import AnswerKnown, AskKnown, Create, Delete, Del
 from llmspell_protocol.rag.places import Place
 
 if TYPE_CHECKING:
+    from llmspell_kernel.services.tools.service import ToolsService
     from llmspell_profiles.schema.rag import RagSettings
 
 _READ_AHEAD = 2
@@ -54,7 +55,7 @@ class Ingest:
         collections: Collections,
         embedder: Embedder,
         reader: Reader,
-        tools: ToolsService,
+        tools: Callable[[], ToolsService],
         contents: Contents,
         settings: Callable[[], RagSettings],
         watch: Watch,
@@ -71,7 +72,6 @@ class Ingest:
         self._settings = settings
         self._watch = watch
         self._warnings = list(warnings)
-        self._rights = ReadRights(request, tools)
         self._progress = Progress(request, tells=wanted.progress)
         self._there: dict[str, None] = {}
         """Ids of documents that are there now, in the order in which they were given."""
@@ -83,6 +83,12 @@ class Ingest:
         self._is_created = False
         self._creating = asyncio.Lock()
         self._roots: list[str] = []
+
+    @cached_property
+    def _rights(self) -> ReadRights:
+        # Texts need no permission.
+        tools = self._tools()
+        return ReadRights(self._request, tools.permissions(self._request), tools.permit)
 
     async def run(self) -> RagIngestReply:
         """Does it.
@@ -291,7 +297,7 @@ class Ingest:
             return Reading(source.name, path=source.path, beneath=self._rights.beneath(source.path), limit_bytes=limit)
         if source.url is not None:
             self._progress.tell("reading", source.url)
-            page = await fetched(self._request, self._tools, self._rights.permissions, source.url)
+            page = await fetched(self._request, self._tools(), self._rights.permissions, source.url)
             self._watch.demand_size(source.url, len(page.data))
             return Reading(source.name, data=page.data, media_type=page.media_type, limit_bytes=limit)
         assert source.document is not None

@@ -8,6 +8,7 @@ from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.rag.places import DEFAULT_COLLECTION, Place
 
 LONGEST_NAME = 200
+LONGEST_TTL_S = 100 * 365 * 86_400
 _EVERYWHERE = "global"
 """The scope that is none."""
 _TENANT = "tenant"
@@ -44,6 +45,12 @@ def demand_tenant(tenant: str | None, *, multi_tenant: bool) -> str:
             details={"setting": "rag.multi_tenant"},
         )
     return ""
+
+
+def demand_ttl(ttl_s: float | None) -> None:
+    """Raises `InvalidRequest` where nothing can live so long."""
+    if ttl_s is not None and not 0 < ttl_s <= LONGEST_TTL_S:
+        raise InvalidRequest("ttl_s must be a number of seconds above 0", details={"ttl_s": str(ttl_s)})
 
 
 def _collection(wanted: RagPlace) -> str:

@@ -19,10 +19,18 @@ from llmspell_protocol.rag.ops import (
     Texts,
     TextsThere,
 )
-from llmspell_protocol.rag.places import Place
+from llmspell_protocol.rag.places import Figures, Place
 
 _MOST_ROUNDS = 10
 """Documents may be written meanwhile, whose chunks come after."""
+
+
+def told_of_change(figures: Figures, embedder: Embedder) -> str:
+    """What is said before it."""
+    return (
+        f"collection '{figures.place.collection}' has vectors of {figures.model}: "
+        f"all {figures.chunks:,} passages are embedded again by {embedder.model.name}"
+    )
 
 
 async def reembed(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmspell_kernel.services.models import ModelsService
 from llmspell_kernel.services.rag.collections import Collections
-from llmspell_kernel.services.rag.embedding import Embedder, Made, described
+from llmspell_kernel.services.rag.embedding import Embedder, Made, Model, described
 from llmspell_kernel.services.rag.search_cache import SearchCache
 from llmspell_protocol.areas.rag import RagSearch
-from llmspell_protocol.errors import InvalidRequest
+from llmspell_protocol.errors import InvalidRequest, Unsupported
 from llmspell_protocol.rag.documents import Hit
 from llmspell_protocol.rag.ops import Describe, Described, Found, Method, Search
 from llmspell_protocol.rag.places import Figures, Place
@@ -46,6 +46,8 @@ class Searches:
         self._collections = collections
         self._settings = settings
         self._cache: SearchCache[Result] = SearchCache()
+        self._known: dict[str, Model] = {}
+        """What is known of models: one that is gone is told when it is asked."""
 
     async def search(self, place: Place, wanted: RagSearch, client: str, made: Made) -> Result:
         """The best passages; of a place that isn't there, none.
@@ -75,13 +77,16 @@ class Searches:
         return result
 
     def forget(self) -> None:
-        """What was found before counts no more."""
+        """What was found before, and what is known of models, counts no more."""
         self._cache.clear()
+        self._known.clear()
 
     async def _searched(self, place: Place, wanted: RagSearch, figures: Figures, client: str, made: Made) -> Result:
         vector = None
         if wanted.method != "words":
-            model = await described(self._models(), figures.model)
+            model = self._known.get(figures.model)
+            if model is None:
+                model = self._known[figures.model] = await described(self._models(), figures.model)
             embedder = Embedder(self._models(), model, self._settings, client, made)
             found_vector = await embedder.vectors([wanted.query], "query")
             if found_vector.dimension != figures.dimension:
@@ -102,16 +107,43 @@ class Searches:
             ),
             Found,
         )
-        hits = found.hits
+        hits, warnings = found.hits, tuple(found.warnings)
         if wanted.rerank is not None and hits:
-            hits = await self._reranked(wanted.rerank, wanted.query, hits, client)
-        return Result(hits[: wanted.k], wanted.method, found.model, found.exact, found.warnings)
+            hits, told = await self._reranked(wanted.rerank, wanted.query, hits, client)
+            warnings = (*warnings, *told)
+        return Result(hits[: wanted.k], wanted.method, found.model, found.exact, warnings)
 
-    async def _reranked(self, model: str, query: str, hits: Sequence[Hit], client: str) -> Sequence[Hit]:
-        """The hits in the order of a model that reads question and passage together; its scores, from 0 to 1."""
-        scored = await self._models().rerank(query, [hit.text for hit in hits], model=model, client=client)
-        pairs = sorted(zip(_shares(scored.scores), hits, strict=True), key=lambda pair: -pair[0])
-        return [replace(hit, score=score) for score, hit in pairs]
+    async def _reranked(
+        self, model: str, query: str, hits: Sequence[Hit], client: str
+    ) -> tuple[Sequence[Hit], Sequence[str]]:
+        """The hits in the order of a model that reads question and passage together; its scores, from 0 to 1.
+
+        Passages that are too long for it come behind the others, in their order, and that is told.
+        """
+        short, long = await self._by_length(model, query, hits)
+        ranked: Sequence[Hit] = ()
+        if short:
+            scored = await self._models().rerank(query, [hit.text for hit in short], model=model, client=client)
+            pairs = sorted(zip(_shares(scored.scores), short, strict=True), key=lambda pair: -pair[0])
+            ranked = [replace(hit, score=score) for score, hit in pairs]
+        if not long:
+            return ranked, ()
+        told = f"{len(long)} of {len(hits)} passages are longer than {model} reads, and come last: cut smaller chunks"
+        return [*ranked, *(replace(hit, score=0.0) for hit in long)], (told,)
+
+    async def _by_length(self, model: str, query: str, hits: Sequence[Hit]) -> tuple[Sequence[Hit], Sequence[Hit]]:
+        """The hits that a reranker can read beside the question, and the others."""
+        longest = (await self._models().info(model)).embed_tokens
+        if longest is None:
+            return hits, ()
+        try:
+            counted = await self._models().count_tokens(model, [query, *(hit.text for hit in hits)])
+        except Unsupported:
+            return hits, ()
+        # A pair has one mark more than a text, in the middle.
+        room = longest - counted.counts[0] - counted.added - 2
+        pairs = list(zip(hits, counted.counts[1:], strict=True))
+        return [hit for hit, tokens in pairs if tokens <= room], [hit for hit, tokens in pairs if tokens > room]
 
 
 def demand_search(wanted: RagSearch) -> None:

@@ -15,23 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from llmspell_kernel.request import Request
 from llmspell_kernel.services.models import ModelsService
-from llmspell_kernel.services.rag.asking import Asking
 from llmspell_kernel.services.rag.collections import Collections
 from llmspell_kernel.services.rag.contents import Contents
 from llmspell_kernel.services.rag.embedders import Embedders
 from llmspell_kernel.services.rag.embedding import Embedder
 from llmspell_kernel.services.rag.index_settings import database_path, index_settings
-from llmspell_kernel.services.rag.ingest import Ingest
-from llmspell_kernel.services.rag.places import demand_tenant, place_of
+from llmspell_kernel.services.rag.places import demand_tenant, demand_ttl, place_of
 from llmspell_kernel.services.rag.progress import Progress
 from llmspell_kernel.services.rag.reading import Reader
 from llmspell_kernel.services.rag.records import collection_of, deleted_of, hit_of, listed_of, stats_of
-from llmspell_kernel.services.rag.reembedding import reembed
+from llmspell_kernel.services.rag.reembedding import reembed, told_of_change
 from llmspell_kernel.services.rag.searching import Result, Searches, demand_search
 from llmspell_kernel.services.rag.state import RagState, state_of
 from llmspell_kernel.services.rag.sweeping import Sweeping
 from llmspell_kernel.services.rag.watching import Operation, Watch
-from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.rag import (
     RagAsk,
     RagAskReply,
@@ -77,10 +74,10 @@ from llmspell_protocol.rag.ops import (
 from llmspell_protocol.rag.places import Figures, Place
 
 if TYPE_CHECKING:
+    from llmspell_kernel.services.tools.service import ToolsService
     from llmspell_profiles.schema.rag import RagSettings
     from llmspell_profiles.schema.settings import Settings
 
-_LONGEST_TTL_S = 100 * 365 * 86_400
 _MOST_LISTED = 1000
 
 
@@ -125,15 +122,18 @@ class RagService:
             LlmspellError: as `Ingest.run`.
         """
         async with self._operation(request, "ingest", wanted) as (place, done):
-            _demand_ttl(wanted.ttl_s)
+            demand_ttl(wanted.ttl_s)
             figures = await self._figures(place)
             embedder, warnings = await self._embedders.model_of(request, figures, wanted.model, wanted.provider)
             if figures is not None and embedder.model.name != figures.model:
                 progress = Progress(request, tells=wanted.progress)
-                text = _told_of_change(figures, embedder)
+                text = told_of_change(figures, embedder)
                 progress.tell("embedding", warning=text)
                 await self._reembed(place, embedder, progress)
                 warnings = (*warnings, text)
+            # A search needs nothing of it.
+            from llmspell_kernel.services.rag.ingest import Ingest
+
             work = Ingest(
                 request,
                 wanted,
@@ -141,7 +141,7 @@ class RagService:
                 collections=self._collections,
                 embedder=embedder,
                 reader=self._reader,
-                tools=self._tools(),
+                tools=self._tools,
                 contents=self._contents,
                 settings=self._settings,
                 watch=self.watch,
@@ -159,7 +159,7 @@ class RagService:
     async def create(self, request: Request, wanted: RagCreate) -> RagCollection:
         """A place before anything is in it; one that is there gets the ttl."""
         async with self._operation(request, "create", wanted) as (place, _done):
-            _demand_ttl(wanted.ttl_s)
+            demand_ttl(wanted.ttl_s)
             figures = await self._figures(place)
             embedder, _ = await self._embedders.model_of(request, figures, wanted.model, wanted.provider)
             made = await self._collections.ask(
@@ -237,6 +237,9 @@ class RagService:
     async def ask(self, request: Request, wanted: RagAsk) -> RagAskReply:
         """An answer from passages."""
         async with self._operation(request, "ask", wanted) as (place, done):
+            # As above.
+            from llmspell_kernel.services.rag.asking import Asking
+
             work = Asking(request, wanted, self._models)
             found = await self._search(request, "ask", place, wanted, done)
             return await work.answer(found)
@@ -393,15 +396,3 @@ class RagService:
         made = await reembed(self._collections, place, embedder, progress, batch_size=batch_size)
         self._searches.forget()
         return made
-
-
-def _demand_ttl(ttl_s: float | None) -> None:
-    if ttl_s is not None and not 0 < ttl_s <= _LONGEST_TTL_S:
-        raise InvalidRequest("ttl_s must be a number of seconds above 0", details={"ttl_s": str(ttl_s)})
-
-
-def _told_of_change(figures: Figures, embedder: Embedder) -> str:
-    return (
-        f"collection '{figures.place.collection}' has vectors of {figures.model}: "
-        f"all {figures.chunks:,} passages are embedded again by {embedder.model.name}"
-    )

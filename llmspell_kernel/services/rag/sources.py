@@ -6,14 +6,14 @@ Knows permissions and names, not what is in a document.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from llmspell_kernel.request import Request
-from llmspell_kernel.services.tools.service import ToolsService
 from llmspell_protocol.areas.rag import RagDocument
 from llmspell_protocol.errors import Forbidden, InvalidRequest
 from llmspell_protocol.request_options import EVERYTHING
+from llmspell_protocol.tools.description import Need
 from llmspell_protocol.tools.permissions import Permissions, denied
 
 
@@ -36,15 +36,19 @@ class Source:
         return self.path or self.url
 
 
+Permit = Callable[[Request, Need, str], Awaitable[bool]]
+"""Asks a person for a permission that is lacking."""
+
+
 class ReadRights:
     """What a request may read: a client of this machine all that the kernel's user may, others by their permissions."""
 
-    def __init__(self, request: Request, tools: ToolsService) -> None:
+    def __init__(self, request: Request, permissions: Permissions, permit: Permit) -> None:
         self._request = request
-        self._tools = tools
+        self._permit = permit
         caller = request.caller
         self._is_free = caller.kind == "client" and "files" in caller.reach
-        self.permissions: Permissions = tools.permissions(request)
+        self.permissions = permissions
         self._roots: Sequence[str] = () if self._is_free else tuple(map(_real, self.permissions.read))
 
     def path(self, path: str) -> str:
@@ -73,7 +77,7 @@ class ReadRights:
             )
         if self.allows(path):
             return
-        if await self._tools.permit(self._request, "read", path):
+        if await self._permit(self._request, "read", path):
             self._roots = (*self._roots, _real(path))
             return
         raise denied("read", path)

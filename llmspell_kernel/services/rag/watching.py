@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
 import uuid
 from collections import Counter
@@ -225,24 +226,28 @@ _VALIDATION = "rag.security.enable_input_validation"
 
 
 def _append(path: Path, line: str) -> None:
-    # Only who keeps an audit log needs it.
-    import os
-
-    from llmspell_storage.directories import private_directory
-
-    if not path.parent.is_dir():
-        private_directory(path.parent)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.write(descriptor, line.encode(errors="replace"))
-    finally:
-        os.close(descriptor)
+    _make_directory(path.parent)
+    _write(path, os.O_APPEND, line)
 
 
 def _write_dump(directory: Path, content: Mapping[str, Any]) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
+    _make_directory(directory)
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     path = directory / f"{stamp}-{content['action']}-{uuid.uuid4().hex[:8]}.json"
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8", errors="replace")
+    _write(path, os.O_EXCL, json.dumps(content, ensure_ascii=False, indent=2))
     for old in sorted(directory.glob("????????T??????-*-????????.json"))[:-_MOST_DUMPS]:
         old.unlink(missing_ok=True)
+
+
+def _make_directory(directory: Path) -> None:
+    # Only who keeps logs and dumps needs it.
+    from llmspell_storage.directories import private_directory
+
+    if not directory.is_dir():
+        private_directory(directory)
+
+
+def _write(path: Path, how: int, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text.encode(errors="replace"))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from llmspell_profiles.schema.rag import RagSettings
 
 _CHUNKS_A_FRAME = 256
+_HASHES_A_FRAME = 1024
+"""Whose vectors fit a frame many times, as long as they are."""
 _BATCHES_AT_ONCE = 2
 """While one is computed the next one waits at the model already."""
 _READY = 4
@@ -156,12 +158,16 @@ class Writer:
         if not self._settings().embedding.cache_enabled:
             return {}
         model, dimension = self._embedder.model.name, await self._prepare()
-        found = await self._collections.ask(
-            VectorsOf(place=self._place, model=model, dimension=dimension, hashes=list(dict.fromkeys(hashes))),
-            VectorsKept,
-        )
-        size = 4 * dimension
-        return {digest: found.vectors[at * size : (at + 1) * size] for at, digest in enumerate(found.hashes)}
+        size, known = 4 * dimension, dict[str, bytes]()
+        wanted = list(dict.fromkeys(hashes))
+        for at in range(0, len(wanted), _HASHES_A_FRAME):
+            some = wanted[at : at + _HASHES_A_FRAME]
+            found = await self._collections.ask(
+                VectorsOf(place=self._place, model=model, dimension=dimension, hashes=some), VectorsKept
+            )
+            rows = enumerate(found.hashes)
+            known |= {digest: found.vectors[row * size : (row + 1) * size] for row, digest in rows}
+        return known
 
     async def _flush(self, tasks: asyncio.TaskGroup) -> None:
         if not self._batch:

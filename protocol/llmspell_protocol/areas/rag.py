@@ -59,7 +59,7 @@ class RagIngest(RagPlace):
     exclude: Sequence[str] = ()
     sync: bool = True
     force: bool = False
-    """reads and embeds unchanged ones again"""
+    """reads unchanged ones again; vectors of texts that the cache has are taken from there"""
     model: str | None = None
     """the embedding model of a new place; another one than an existing place's embeds everything again"""
     provider: str | None = None

@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from llmspell_protocol.rag import embedding
 from llmspell_protocol.rag.documents import Chunk, ChunkText, Document, Hit, Known, Listed
+from llmspell_protocol.rag.embedding import *  # noqa: F403 - they are calls as the others
 from llmspell_protocol.rag.places import Figures, Place
 from llmspell_protocol.rag.record import Record
 from llmspell_protocol.rag.settings import IndexSettings
@@ -151,35 +153,6 @@ class Nothing(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VectorsOf(Record):
-    """Embeddings that are kept, by the hash of what was embedded. A tenant has those that it brought itself."""
-
-    place: Place
-    model: str
-    dimension: int
-    hashes: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VectorsKept(Record):
-    """Those that are there: vectors in the order of `hashes`, which are in the order of the call's."""
-
-    hashes: Sequence[str]
-    vectors: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeepVectors(Record):
-    """Keeps embeddings; the ones that were used longest ago go where there are more than the settings allow."""
-
-    place: Place
-    model: str
-    dimension: int
-    hashes: Sequence[str]
-    vectors: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Search(Record):
     """The chunks of a place that fit best. `vector` is needed by every method but `words`."""
 
@@ -291,56 +264,6 @@ class TextsThere(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceBegin(Record):
-    """Begins to embed a place with another model. What an earlier replacement by the same model has brought is kept.
-
-    Until `replace_commit` the place is searched, and may be written, with the old model.
-    """
-
-    place: Place
-    model: str
-    dimension: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceBegun(Record):
-    """How many chunks have a new vector, and how many there are."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceVectors(Record):
-    """New vectors of chunks by number; those of chunks that are gone are dropped."""
-
-    place: Place
-    numbers: Sequence[int]
-    vectors: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceCommit(Record):
-    """The place has the new model from here on; where chunks lack a vector nothing changes. Progress as `rebuild`."""
-
-    place: Place
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replaced(Record):
-    """How many chunks still lack a new vector; 0: the place has the new model."""
-
-    lacking: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaceAbort(Record):
-    """Drops the new vectors."""
-
-    place: Place
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Save(Record):
     """Saves every index that has changed."""
 
@@ -388,8 +311,8 @@ OPS: Mapping[str, Op] = {
     "add": Op(Add, Nothing, True),
     "commit": Op(Commit, Committed, True),
     "abort": Op(Abort, Nothing, True),
-    "vectors_of": Op(VectorsOf, VectorsKept, True),
-    "keep_vectors": Op(KeepVectors, Nothing, True),
+    "vectors_of": Op(embedding.VectorsOf, embedding.VectorsKept, True),
+    "keep_vectors": Op(embedding.KeepVectors, Nothing, True),
     "search": Op(Search, Found, False),
     "list": Op(ListDocuments, DocumentsThere, False),
     "delete": Op(Delete, Deleted, True),
@@ -397,10 +320,10 @@ OPS: Mapping[str, Op] = {
     "expire": Op(Expire, Deleted, True),
     "rebuild": Op(Rebuild, Rebuilt, True),
     "texts": Op(Texts, TextsThere, False),
-    "replace_begin": Op(ReplaceBegin, ReplaceBegun, True),
-    "replace_vectors": Op(ReplaceVectors, Nothing, True),
-    "replace_commit": Op(ReplaceCommit, Replaced, True),
-    "replace_abort": Op(ReplaceAbort, Nothing, True),
+    "replace_begin": Op(embedding.ReplaceBegin, embedding.ReplaceBegun, True),
+    "replace_vectors": Op(embedding.ReplaceVectors, Nothing, True),
+    "replace_commit": Op(embedding.ReplaceCommit, embedding.Replaced, True),
+    "replace_abort": Op(embedding.ReplaceAbort, Nothing, True),
     "save": Op(Save, Nothing, True),
     "stats": Op(Stats, Statistics, False),
 }

@@ -24,10 +24,10 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rag]:
 
 
 @pytest.fixture
-def rag(kernel: Rag) -> Iterator[Rag]:
+def rag(kernel: Rag) -> Rag:
     """The kernel that all share, with nothing in the place `default`."""
     kernel("clear")
-    yield kernel
+    return kernel
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +181,7 @@ def test_k_and_threshold_limit_what_is_found(rag: Rag) -> None:
 def test_a_reranker_orders_what_was_found(rag: Rag) -> None:
     rag.texts(TIDES, BREAD, TRAINS)
     reply = rag("search", query="tickets counter", rerank="mock/rank", k=2)
-    assert [hit["document"] for hit in reply["hits"]][0] == "t2"
+    assert reply["hits"][0]["document"] == "t2"
     assert reply["hits"][0]["score"] == 1.0
     assert len(reply["hits"]) == 2
 
@@ -399,15 +399,15 @@ def test_clients_work_without_rag_enabled_and_not_where_it_is_switched_off(tmp_p
     with rag_kernel(tmp_path / "one", '[models]\nembedding = "mock/embed"\n') as rag:
         assert rag.texts(TIDES)["added"] == 1
         assert rag.ran("return RAG == nil") is True
-    with rag_kernel(tmp_path / "two", "[rag]\nenabled = false\n") as rag:
-        with pytest.raises(ConfigError, match="RAG not configured"):
-            rag("stats")
+    off = "[rag]\nenabled = false\n"
+    with rag_kernel(tmp_path / "two", off) as rag, pytest.raises(ConfigError, match="RAG not configured"):
+        rag("stats")
 
 
 def test_without_a_model_for_vectors_what_to_pull_is_said(tmp_path: Path) -> None:
-    with rag_kernel(tmp_path / "home", "[providers.candle]\n") as rag:
-        with pytest.raises(ConfigError, match="no model that makes vectors is installed") as missing:
-            rag.texts(TIDES)
+    told = "no model that makes vectors is installed"
+    with rag_kernel(tmp_path / "home", "") as rag, pytest.raises(ConfigError, match=told) as missing:
+        rag.texts(TIDES)
     assert missing.value.hint is not None
     assert missing.value.hint.startswith("llmspell model pull ")
 

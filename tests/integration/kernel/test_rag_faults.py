@@ -85,6 +85,21 @@ def test_a_damaged_database_is_told_and_nothing_is_written(tmp_path: Path) -> No
     assert file.read_bytes() == damaged
 
 
+def test_two_kernels_may_ingest_into_one_collection(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with rag_kernel(home) as first, rag_kernel(home) as second:
+        pending = [
+            rag.client.request("rag_request", {"action": "ingest", "documents": documents})
+            for rag, documents in ((first, DOCUMENTS[:40]), (second, DOCUMENTS[40:]))
+        ]
+        assert [one.result().content["added"] for one in pending] == [40, 40]
+        for rag in (first, second):
+            assert whole(rag) == 80
+            assert len(rag.found("sea", k=1000)) > 80
+        second("delete", ids=["d000"])
+        assert "d000" not in first.found("sea", k=1000)
+
+
 def test_a_reader_that_is_killed_fails_its_document_alone(tmp_path: Path) -> None:
     directory = tmp_path / "documents"
     directory.mkdir()
@@ -109,11 +124,8 @@ def readers_of(kernel: int) -> list[int]:
     """The reading workers of a kernel."""
     import psutil
 
-    found = []
-    for child in psutil.Process(kernel).children(recursive=True):
-        if "llmspell_rag.reading_worker" in child.cmdline():
-            found.append(child.pid)
-    return found
+    children = psutil.Process(kernel).children(recursive=True)
+    return [child.pid for child in children if "llmspell_rag.reading_worker" in child.cmdline()]
 
 
 def test_an_embedding_model_that_is_gone_ends_the_ingest_and_says_how_far_it_was(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rag]:
 
 
 @pytest.fixture
-def rag(kernel: Rag) -> Iterator[Rag]:
+def rag(kernel: Rag) -> Rag:
     kernel("clear")
-    yield kernel
+    return kernel
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,8 @@ CASES = {
     ),
     "ask with on_token": (
         f"{TIDES} local pieces = {{}} local r = RAG.ask('high water?', {{model = 'mock/chat', k = 1, "
-        "on_token = function(text) pieces[#pieces + 1] = text end}) return {#pieces > 3, table.concat(pieces) == r.answer}",
+        "on_token = function(text) pieces[#pieces + 1] = text end}) "
+        "return {#pieces > 3, table.concat(pieces) == r.answer}",
         [True, True],
     ),
     "ask that is ended": (
@@ -73,7 +74,10 @@ CASES = {
         "return {r.stopped, #r.answer > 0}",
         [True, True],
     ),
-    "ask without passages": ("local r = RAG.ask('x') return {r.found, r.answer == nil, #r.citations}", [False, True, 0]),
+    "ask without passages": (
+        "local r = RAG.ask('x') return {r.found, r.answer == nil, #r.citations}",
+        [False, True, 0],
+    ),
     "configure": (
         f"{TIDES} RAG.configure {{k = 1, threshold = 0, chunking = {{chunk_size = 200}}}} "
         "return {RAG.configure {provider = 'local'}, #RAG.search('water')}",
@@ -97,16 +101,19 @@ CASES = {
     "create_session_collection": (
         "local c = RAG.create_session_collection('s1', 3600) RAG.ingest({content = 'x y'}, {session_id = 's1'}) "
         "local n = RAG.get_stats('session', 's1').total_documents "
-        "return {c.namespace, c.ttl, c.created, n, RAG.cleanup_scope {scope = 'session', scope_id = 's1', confirm = true}}",
+        "local gone = RAG.cleanup_scope {scope = 'session', scope_id = 's1', confirm = true} "
+        "return {c.namespace, c.ttl, c.created, n, gone}",
         ["session_s1", 3600, True, 1, None],
     ),
     "configure_session": (
-        "local c = RAG.configure_session {session_id = 's2'} RAG.clear('session', 's2') return {c.vector_ttl, c.configured}",
+        "local c = RAG.configure_session {session_id = 's2'} RAG.clear('session', 's2') "
+        "return {c.vector_ttl, c.configured}",
         [3600, True],
     ),
     "list_providers": ("for _, name in ipairs(RAG.list_providers()) do if name == 'candle' then return 1 end end", 1),
     "errors leave it usable": (
-        f"{TIDES} local n = 0 for _, call in ipairs {{function() RAG.search() end, function() RAG.search('x', {{k = 0}}) end, "
+        f"{TIDES} local n = 0 for _, call in ipairs {{function() RAG.search() end, "
+        "function() RAG.search('x', {k = 0}) end, "
         "function() RAG.search('x', {filters = 1}) end, function() RAG.ingest({content = 5}) end, "
         "function() RAG.ingest({}) end} do if not pcall(call) then n = n + 1 end end "
         "return {n, #RAG.search('water')}",

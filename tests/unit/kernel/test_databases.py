@@ -25,7 +25,8 @@ def settings(tmp_path: Path) -> Settings:
 def test_every_database_that_a_service_opens_is_in_the_table() -> None:
     schemas = [
         f"{path.relative_to(KERNEL.parent).with_suffix('').as_posix().replace('/', '.')}:{name}"
-        for path in (KERNEL / "services").rglob("*.py")
+        for room in (KERNEL / "services", KERNEL.parent / "llmspell_rag")
+        for path in room.rglob("*.py")
         for name in re.findall(r"^([A-Z_]+) = Schema\(", path.read_text(), re.MULTILINE)
     ]
     table = (KERNEL / "services" / "databases.py").read_text()

@@ -26,7 +26,6 @@ from llmspell_protocol.errors import (
 )
 from tests.support.hook_bench import HookBench
 from tests.support.installed import install
-from tests.support.model_server import ModelServer, answering
 from tests.support.recording_sink import RecordingSink
 from tests.support.settings import settings_from
 
@@ -233,21 +232,6 @@ def test_hooks_may_change_what_is_scored_and_never_its_scores() -> None:
         changed_rerank(wanted, {**data, "texts": "a"})
     with pytest.raises(Forbidden):
         no_scores([1.0])
-
-
-@pytest.mark.parametrize(
-    ("purpose", "sent"),
-    [("query", "search_query: cat"), ("passage", "search_document: cat"), (None, "cat")],
-)
-def test_a_purpose_puts_the_words_of_the_model_before_a_text_once(
-    tmp_path: Path, purpose: str | None, sent: str
-) -> None:
-    answer = {"data": [{"index": 0, "embedding": [1.0]}], "usage": {"prompt_tokens": 3}}
-    with ModelServer(answering(answer)) as server:
-        table = f'[providers.box]\nprovider_type = "openai"\nbase_url = "{server.base_url}"\n'
-        fields = {"model": "nomic-embed-text@box", "input": ["cat"], "purpose": purpose}
-        Answered(tmp_path, table, action="embed", **fields)
-    assert [post.body["input"] for post in server.posts] == [[sent]]
 
 
 def test_embeddings_travel_as_one_buffer_with_their_shape(tmp_path: Path) -> None:

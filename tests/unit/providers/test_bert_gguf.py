@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import json
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,76 +13,12 @@ import pytest
 from llmspell_protocol.errors import LlmspellError, ModelLoadFailed, Unsupported
 from llmspell_providers.library.bert_gguf import write_bert_gguf
 from llmspell_providers.library.gguf import read_gguf
-
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "##s"]
-WIDTH, INNER = 4, 8
-CONFIG = {
-    "model_type": "bert",
-    "architectures": ["BertModel"],
-    "hidden_act": "gelu",
-    "hidden_size": WIDTH,
-    "intermediate_size": INNER,
-    "max_position_embeddings": 16,
-    "num_attention_heads": 2,
-    "num_hidden_layers": 1,
-}
-TOKENIZER = {
-    "added_tokens": [{"id": number, "content": word, "special": True} for number, word in enumerate(WORDS[:5])],
-    "normalizer": {"type": "BertNormalizer", "lowercase": True},
-    "model": {
-        "type": "WordPiece",
-        "continuing_subword_prefix": "##",
-        "vocab": {word: number for number, word in enumerate(WORDS)},
-    },
-}
-MODULES = [
-    {"type": "sentence_transformers.models.Transformer", "path": ""},
-    {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
-]
-
-
-def _shapes() -> dict[str, list[int]]:
-    square, layer = [WIDTH, WIDTH], "encoder.layer.0."
-    shapes = {
-        "embeddings.word_embeddings": [len(WORDS), WIDTH],
-        "embeddings.position_embeddings": [16, WIDTH],
-        "embeddings.token_type_embeddings": [2, WIDTH],
-        "embeddings.LayerNorm": [WIDTH],
-        f"{layer}attention.self.query": square,
-        f"{layer}attention.self.key": square,
-        f"{layer}attention.self.value": square,
-        f"{layer}attention.output.dense": square,
-        f"{layer}attention.output.LayerNorm": [WIDTH],
-        f"{layer}intermediate.dense": [INNER, WIDTH],
-        f"{layer}output.dense": [WIDTH, INNER],
-        f"{layer}output.LayerNorm": [WIDTH],
-        "pooler.dense": square,
-    }
-    biases = {f"{name}.bias": shape[:1] for name, shape in shapes.items() if not name.endswith("embeddings")}
-    return {f"{name}.weight": shape for name, shape in shapes.items()} | biases
-
-
-def _safetensors(shapes: dict[str, list[int]], value: float = 0.25, dtype: str = "F32") -> bytes:
-    header, data = {}, b""
-    for name, shape in shapes.items():
-        count = shape[0] * (shape[1] if len(shape) == 2 else 1)
-        own = struct.pack(f"<{count}f", *[value + number for number in range(count)])
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(own)]}
-        data += own
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + data
+from tests.support.bert_files import INNER, WIDTH, WORDS, encoder_files, shapes, weights
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    contents = {
-        "config.json": json.dumps(CONFIG).encode(),
-        "tokenizer.json": json.dumps(TOKENIZER).encode(),
-        "modules.json": json.dumps(MODULES).encode(),
-        "1_Pooling.config.json": b'{"pooling_mode_cls_token": true}',
-        "sentence_bert_config.json": b'{"max_seq_length": 12}',
-        "model.safetensors": _safetensors(_shapes()),
-    }
+    contents = {name.replace("/", "."): content for name, content in encoder_files().items()}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     return {name: tmp_path / name for name in contents}
@@ -100,7 +35,7 @@ def test_what_is_written_says_what_the_checkpoint_said(files: dict[str, Path], t
     assert (pooling.max_tokens, pooling.modes) == (12, ("cls",))
     assert made.values["tokenizer.ggml.seperator_token_id"] == WORDS.index("[SEP]")
     rows = {row.name: row for row in made.tensors}
-    assert len(rows) == len(_shapes()) - 2, "the pooler is of no use"
+    assert len(rows) == len(shapes()) - 2, "the pooler is of no use"
     # Axes from the fastest to the slowest, matrices as float16.
     assert (rows["blk.0.ffn_up.weight"].dimensions, rows["blk.0.ffn_up.weight"].kind) == ((WIDTH, INNER), 1)
     assert rows["position_embd.weight"].kind == rows["blk.0.attn_q.bias"].kind == 0
@@ -130,7 +65,7 @@ def _json(name: str, **fields: Any) -> Change:
 
 
 def _weights(**arguments: Any) -> Change:
-    return lambda files: files["model.safetensors"].write_bytes(_safetensors(_shapes(), **arguments))
+    return lambda files: files["model.safetensors"].write_bytes(weights(**arguments))
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,19 @@ def test_pinned_and_busy_models_stay_and_the_refusal_says_who_holds_what() -> No
     run_in_virtual_time(scenario())
 
 
+def test_what_other_processes_hold_is_taken_off_a_fixed_budget_and_off_no_other() -> None:
+    residency = residency_with(budget=250 * MB)
+    residency.count_beside(lambda: 100 * MB)
+    assert residency.budget_bytes() == 150 * MB
+    residency.count_beside(lambda: 300 * MB)
+    assert residency.budget_bytes() == 0
+    auto: Residency[FakeWorker] = Residency(
+        memory_budget="auto", keep_alive_s=300.0, max_queue=10, available=lambda: 100 * MB
+    )
+    auto.count_beside(lambda: 50 * MB)
+    assert auto.budget_bytes() == 80 * MB
+
+
 def test_a_model_larger_than_the_budget_is_refused_for_good_and_evicts_no_other() -> None:
     async def scenario() -> None:
         engine, residency = FakeEngine(), residency_with(budget=150 * MB)

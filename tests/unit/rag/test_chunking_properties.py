@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmspell_protocol.errors import InvalidRequest
-from llmspell_rag.chunking.contract import Chunk, Chunking, Strategy, sizes_of
+from llmspell_protocol.rag.documents import Chunk
+from llmspell_protocol.rag.reading import Chunking, Strategy
+from llmspell_rag.chunking.contract import sizes_of
 from llmspell_rag.chunking.cutting import chunk
 from llmspell_rag.documents.reading import read
 from llmspell_rag.documents.text import Text
@@ -79,7 +82,7 @@ def document_of(text: str, name: str) -> Text | None:
         return None
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(texts, st.sampled_from(_NAMES), wanted(), st.integers(8, 200), st.sampled_from(RULES))
 def test_chunks_are_passages_within_the_limit_that_leave_nothing_out(
     text: str, name: str, chunking: Chunking, limit: int, rule: Callable[[str], int]
@@ -99,14 +102,14 @@ def test_chunks_are_passages_within_the_limit_that_leave_nothing_out(
         covered[one.start : one.end] = b"x" * (one.end - one.start)
     assert all(covered[at] or letter.isspace() for at, letter in enumerate(document.text))
     assert chunks == list(chunk(document, chunking, Counted(rule, limit)))
-    for before, after in zip(chunks, chunks[1:], strict=False):
+    for before, after in pairwise(chunks):
         assert after.end > before.end
         assert after.start > before.start
         if after.start < before.end:
             assert rule(document.text[after.start : before.end].rstrip()) <= chunking.overlap
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(texts, st.sampled_from(_NAMES), wanted(), st.integers(8, 200))
 def test_chunks_are_as_large_as_is_wanted_where_counts_add_up(
     text: str, name: str, chunking: Chunking, limit: int
@@ -151,7 +154,6 @@ def pages_of(chunks: list[Chunk], starts: list[int]) -> list[int]:
     return [bisect_right(starts, one.start) for one in chunks]
 
 
-@settings(deadline=None)
 @given(st.lists(texts, min_size=1, max_size=6), wanted())
 def test_pages_are_counted_from_one(contents: list[str], chunking: Chunking) -> None:
     starts, text = [], ""

@@ -110,7 +110,7 @@ def test_a_variable_that_makes_no_sense_is_named_and_no_token_is_shown(
 def test_an_unknown_name_lists_what_there_is(store: Store) -> None:
     error = asyncio.run(fails(Puller(store), "nosuch@candle", ModelNotFound))
 
-    first, gguf, t5 = error.message.splitlines()
+    first, gguf, _, t5 = error.message.splitlines()
     assert first == "Model 'nosuch' not found."
     assert re.fullmatch(r"GGUF models: smollm2:135m, qwen3:0.6b, .* and \d+ more \(llmspell model available\)", gguf)
     assert t5 == "T5 models: flan-t5-small, flan-t5-base, flan-t5-large, t5-small, t5-base, t5-large"

@@ -283,7 +283,8 @@ def test_false_from_the_function_ends_the_answer(bench: LuaBench) -> None:
 def test_what_was_configured_is_used_where_a_call_does_not_say(bench: LuaBench) -> None:
     bench.value(
         "RAG.configure {provider = 'openai', model = 'm', chunking = {chunk_size = 100}, threshold = 0.3, k = 7,"
-        " collection = 'notes'} RAG.ingest {text = 'a'} RAG.search('q') RAG.search('q', {k = 1, threshold = 0}) return 1"
+        " collection = 'notes'} RAG.ingest {text = 'a'} RAG.search('q') RAG.search('q', {k = 1, threshold = 0}) "
+        "return 1"
     )
     ingest, first, second = (content for _, content in bench.kernel.requests)
     assert (ingest["model"], ingest["chunking"]["chunk_size"], ingest["collection"]) == ("openai/m", 100, "notes")
