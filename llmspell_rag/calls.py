@@ -125,7 +125,8 @@ class Calls:
     def _rebuild(self, call: ops.Rebuild, go_on: GoOn, progress: Progress) -> ops.Rebuilt:
         with self.store.reading() as connection:
             row = places.wanted(connection, call.place)
-            self.indexes.rebuild(connection, row, progress, go_on)
+            entry = self.indexes.fresh(connection, row)
+        self.indexes.build(row.number, entry, progress, go_on)
         if not go_on():
             raise Cancelled("it was cancelled; the index is the one that was there")
         self.save()

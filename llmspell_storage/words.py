@@ -104,9 +104,8 @@ _SHORTEST_PART = 3
 _PARTS = re.compile(r"[^\W_]+")
 
 
-def any_of(text: str) -> str:
-    """What FTS5 is asked for: texts in which any word of a question stands, those with more and rarer ones first by
-    `bm25`. Empty: there is no word.
+def any_of(text: str) -> Sequence[str]:
+    """The words of a question as FTS5's phrases; with `OR` between them it finds texts in which any of them stands.
 
     What is written together (`ERR-4711`, `v1.2.3`) is wanted as it stands there, and its longer parts by themselves;
     of unspaced characters each pair. Nothing of the text is FTS5's syntax.
@@ -122,7 +121,7 @@ def any_of(text: str) -> str:
                 terms[f'"{run[0]}"*'] = None
             at = run.end()
         terms.update(_terms(word[at:]))
-    return " OR ".join(list(terms)[:_MOST_TERMS])
+    return list(terms)[:_MOST_TERMS]
 
 
 def _terms(word: str) -> Iterator[tuple[str, None]]:

@@ -13,7 +13,8 @@ FAMILIES = (
     *("aya", "bge", "bloom", "chatglm", "codegemma", "codellama", "codestral", "cogito", "command-r", "deepseek"),
     *("devstral", "dolphin", "embeddinggemma", "exaone", "falcon", "flan", "functiongemma", "gemini", "gemma", "glm"),
     *("gpt", "granite", "grok", "hermes", "internlm", "jamba", "jina", "kimi", "lfm", "llama", "llava", "magistral"),
-    *("medgemma", "minicpm", "minilm", "minimax", "ministral", "mistral", "mixtral", "moondream", "nemotron"),
+    *("medgemma", "minicpm", "minilm", "minimax", "ministral", "mistral", "mixtral", "moondream", "ms-marco"),
+    *("multilingual-e5", "mxbai", "nemotron"),
     *("nomic", "olmo", "openhermes", "opencoder", "phi", "qwen", "qwq", "smollm", "solar", "stablelm", "starcoder"),
     *("t5", "tinyllama", "tulu", "vicuna", "wizardlm", "yi", "zephyr"),
 )

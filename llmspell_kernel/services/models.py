@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from llmspell_kernel.services.chat_turn import chat_turn
 from llmspell_kernel.services.model_users import ModelUsers
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from llmspell_protocol.areas.model import ModelProvidersReply
     from llmspell_protocol.areas.model_texts import Purpose
     from llmspell_providers.base import Provider
+    from llmspell_providers.remote.provider import RemoteProvider
 
 
 log = logging.getLogger(__name__)
@@ -203,9 +204,18 @@ class ModelsService:
         return with_a_seeing_model(chunks, self._registry)
 
     async def embed(
-        self, texts: list[str], *, model: str | None, normalize: bool, client: str, purpose: Purpose | None = None
+        self,
+        texts: list[str],
+        *,
+        model: str | None,
+        normalize: bool,
+        client: str,
+        purpose: Purpose | None = None,
+        dimensions: int | None = None,
     ) -> Embeddings:
         """One vector a text; a `purpose` puts what the model wants for it before each of them.
+
+        `dimensions` is what a vendor's model is asked for that can make shorter vectors.
 
         Without a model (or with an empty name) the one of the settings, else an installed embedding model, else the
         default one with a warning in the result.
@@ -228,7 +238,13 @@ class ModelsService:
         self._used(LocatedModel(provider, spec, found), client)
         if purpose is not None and (prefix := await provider.prefix(spec, purpose, found=found)):
             texts = [prefix + text for text in texts]
-        embeddings = await provider.embed(spec, texts, normalize=normalize, client=client, found=found)
+        if dimensions is not None and self.is_remote(provider.name):
+            remote = cast("RemoteProvider", provider)
+            embeddings = await remote.embed(
+                spec, texts, normalize=normalize, client=client, found=found, dimensions=dimensions
+            )
+        else:
+            embeddings = await provider.embed(spec, texts, normalize=normalize, client=client, found=found)
         return replace(embeddings, warnings=warnings)
 
     async def embedder(self, backend: str | None = None) -> Embedder:

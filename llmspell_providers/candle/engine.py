@@ -5,7 +5,7 @@ Knows neither frames nor threads: an engine gets plain request content and a `Re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -291,10 +291,12 @@ def no_tokens() -> InvalidRequest:
     )
 
 
-def no_chat(model: str) -> Unsupported:
-    """The error for a conversation with a model that only makes embeddings or scores."""
+def no_chat(model: str, capabilities: Collection[str]) -> Unsupported:
+    """The error for a conversation with a model that only makes embeddings, or scores."""
+    scores = "rerank" in capabilities
     return Unsupported(
-        f"{model} makes embeddings or scores and does not chat",
-        hint="llmspell embed makes them; a model that chats shows the capability (llmspell model info)",
+        f"{model} {'scores texts for a question' if scores else 'makes embeddings'} and does not chat",
+        hint=f"{'' if scores else 'llmspell embed makes them; '}"
+        "a model that chats shows the capability (llmspell model info)",
         details={"operation": "chat"},
     )

@@ -225,7 +225,7 @@ class CandleProvider(TextRequests):
         manifest = await self._manifest(spec, found)
         # Files that do not say what they are for are asked when they are loaded.
         if manifest.capabilities and "chat" not in manifest.capabilities:
-            raise no_chat(manifest.id)
+            raise no_chat(manifest.id, manifest.capabilities)
         options = self._resolved(request.options)
         self._check_drafts(manifest, request.speculation)
         blueprint = self._blueprint_for_chat(manifest, request)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from llmspell_protocol.models import Embeddings
 from llmspell_protocol.scores import Scores, TokenCounts
 from llmspell_providers.base import FoundModel
-from llmspell_providers.candle.engine import no_scores
+from llmspell_providers.candle.engine import no_scores, no_vectors
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.spec import ModelSpec
 
@@ -54,6 +54,8 @@ class TextRequests(ABC):
     ) -> Embeddings:
         """One vector a text."""
         manifest = await self._manifest(spec, found)
+        if "rerank" in manifest.capabilities:
+            raise no_vectors(manifest.id)
         async with self._turn(manifest, client, embeds=True) as turn:
             vectors = await self._in_time(turn.worker.embed(texts, normalize=normalize), manifest)
         return replace(vectors, backend=self.name)

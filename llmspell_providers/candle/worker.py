@@ -162,7 +162,7 @@ class Worker:
     def _chat(self, frame: Frame, reply: PipeReply) -> dict[str, Any]:
         request = frame["request"]
         if "chat" not in self._capabilities:
-            raise no_chat(request["model"])
+            raise no_chat(request["model"], self._capabilities)
         if request["tools"] and not self._engine.tools:
             raise Unsupported(
                 f"{request['model']} cannot call tools: {self._why_no_tools()}",

@@ -121,7 +121,7 @@ class AnthropicDialect(VendorPackage):
             params = {"limit": _PAGE, "after_id": last}
         return found
 
-    async def embed(self, client: Any, model: str, texts: Sequence[str]) -> Vectors:
+    async def embed(self, client: Any, model: str, texts: Sequence[str], dimensions: int | None = None) -> Vectors:
         """Raises `Unsupported`."""
         raise VENDORS[self.package].capabilities.refusal("embed", self.package)
 

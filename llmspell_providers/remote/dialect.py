@@ -128,8 +128,8 @@ class Dialect(Protocol):
     async def models(self, client: Any) -> list[Listed]:
         """The models that the server lists."""
 
-    async def embed(self, client: Any, model: str, texts: Sequence[str]) -> Vectors:
-        """One vector a text."""
+    async def embed(self, client: Any, model: str, texts: Sequence[str], dimensions: int | None = None) -> Vectors:
+        """One vector a text; with `dimensions` shortened to that, by models that can."""
 
     async def tokenize(self, client: Any, model: str, text: str) -> list[int]:
         """The token ids of a text."""

@@ -125,11 +125,12 @@ class OpenAIDialect(VendorPackage):
         content = await self.got(client, "/models", {}, self._without_key(client))
         return [listed for model in listed_models(content) if (listed := _listed(model)).id]
 
-    async def embed(self, client: Any, model: str, texts: Sequence[str]) -> Vectors:
+    async def embed(self, client: Any, model: str, texts: Sequence[str], dimensions: int | None = None) -> Vectors:
         """One vector a text; as numbers, since not every server knows base64."""
         from llmspell_providers.http.client import reply_limit
 
-        body = {"model": model, "input": list(texts), "encoding_format": "float", **self._extra}
+        shortened = {} if dimensions is None else {"dimensions": dimensions}
+        body = {"model": model, "input": list(texts), "encoding_format": "float", **shortened, **self._extra}
         with reply_limit(vectors_limit(len(texts))):
             content = await self.posted(client, "/embeddings", body, self._without_key(client))
         answer = record(content, "the reply")

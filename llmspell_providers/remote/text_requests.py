@@ -34,14 +34,22 @@ class TextRequests(ServerManagedModels):
     async def _answer(self, ask: Callable[[Any], Awaitable[T]], name: str | None, *, tokens: int = 0) -> T: ...
 
     async def embed(
-        self, spec: ModelSpec, texts: Sequence[str], *, normalize: bool, client: str, found: FoundModel | None = None
+        self,
+        spec: ModelSpec,
+        texts: Sequence[str],
+        *,
+        normalize: bool,
+        client: str,
+        found: FoundModel | None = None,
+        dimensions: int | None = None,
     ) -> Embeddings:
-        """One vector a text; those of most vendors have length 1 anyway."""
+        """One vector a text; those of most vendors have length 1 anyway. `dimensions` is for models that can be asked
+        for shorter ones."""
         self._capabilities.demand("embed", self.name)
         name = server_name(spec)
 
         async def ask(client: Any) -> tuple[Vectors, bytes]:
-            vectors = await self._dialect.embed(client, name, texts)
+            vectors = await self._dialect.embed(client, name, texts, dimensions)
             if len(vectors.rows) != len(texts):
                 raise ValueError("another number of vectors than of texts")
             return vectors, packed(vectors.rows, normalize=normalize)

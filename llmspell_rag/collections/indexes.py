@@ -187,22 +187,24 @@ class Indexes:
         """The place is gone: its index goes from memory and disk."""
         self._discard(place)
 
-    def rebuild(
-        self, connection: sqlite3.Connection, row: PlaceRow, progress: Callable[[int, int], None], go_on: GoOn
-    ) -> None:
-        """Makes the index of a place anew, whole; searches have the old one until then."""
+    def fresh(self, connection: sqlite3.Connection, row: PlaceRow) -> Entry:
+        """All vectors that the caller's transaction sees, without a graph; `build` makes it and has it used."""
         entry = Entry(row, Layers(row.dimension, self._settings))
         self._load(connection, row, entry)
+        return entry
+
+    def build(self, number: int, entry: Entry, progress: Callable[[int, int], None], go_on: GoOn) -> None:
+        """Makes the graph of a fresh index and has it from then on; searches have the old one until then."""
         total = len(entry.layers)
         while entry.layers.wants_merge and go_on():
             entry.layers.merge(go_on)
             progress(len(entry.layers.graph or ()), total)
         if not go_on():
             return
-        self._discard(row.number)
+        self._discard(number)
         if entry.layers.graph is not None:
             entry.dirty_since = time.monotonic()
-        self._entries[row.number] = entry
+        self._entries[number] = entry
         progress(total, total)
 
     def close(self) -> None:

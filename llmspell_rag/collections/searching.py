@@ -38,6 +38,7 @@ MOST = 10_000
 _FUSION = 60
 _CANDIDATES = 50
 _TRIES = 4
+_MANY = 1_000
 _AT_ONCE = 500
 _COLUMNS = "chunks.number, id, ordinal, title, source, text, metadata, page, section, line, first, last, chunks.tokens"
 
@@ -142,11 +143,11 @@ class Searching:
 
     def _by_words(self, ask: _Ask, count: int) -> list[tuple[int, float]]:
         """Chunks and how well the words fit, the best first."""
-        query = any_of(ask.call.query)
-        if not query:
+        terms = _telling(ask, any_of(ask.call.query))
+        if not terms:
             return []
         table = words_table(ask.row.number)
-        parameters: list[Any] = [query]
+        parameters: list[Any] = [" OR ".join(terms)]
         only = ""
         if not ask.is_open:
             let, more = documents_with(ask.row.number, ask.wanted)
@@ -160,8 +161,7 @@ class Searching:
             f"SELECT rowid, rank FROM {table} WHERE {table} MATCH ?{only} ORDER BY rank, rowid LIMIT ?",
             [*parameters, count],
         ).fetchall()
-        terms = query.count(" OR ") + 1
-        return [(number, -rank / (-rank + terms)) for number, rank in rows]
+        return [(number, -rank / (-rank + len(terms))) for number, rank in rows]
 
     def _nearest(self, ask: _Ask, entry: Entry, vector: Vectors, count: int) -> tuple[Numbers, Vectors, bool]:
         allowed = None
@@ -220,6 +220,27 @@ class Searching:
             left[at] = False
             like = np.maximum(like, vectors @ vectors[at])
         return [pool[at] for at in chosen]
+
+
+def _telling(ask: _Ask, terms: Sequence[str]) -> Sequence[str]:
+    """Without the words that stand in half of all chunks or more, where others remain: to bm25 they say nothing.
+
+    Of few chunks all words are kept: what has only such a word is found there, if nothing else is.
+    """
+    if ask.row.chunks < _MANY or len(terms) < 2:
+        return terms
+    table = words_table(ask.row.number)
+    ask.connection.execute(
+        f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.{table}_vocabulary USING fts5vocab('main', '{table}', 'row')"
+    )
+    common = set()
+    for term in terms:
+        count = ask.connection.execute(
+            f"SELECT doc FROM temp.{table}_vocabulary WHERE term = ?", (term.strip('"'),)
+        ).fetchone()
+        if count is not None and 2 * count[0] >= ask.row.chunks:
+            common.add(term)
+    return [one for one in terms if one not in common] or terms
 
 
 def _check(call: ops.Search) -> None:

@@ -53,8 +53,11 @@ class Embedders:
             choice = await model_for(models, settings, model=model, provider=provider)
             wanted, warnings = choice.model, tuple(choice.warnings)
         found = await described(models, wanted)
+        storage = settings.vector_storage
         if figures is not None and figures.model == found.name:
-            found = found._replace(dimension=figures.dimension)
+            found = found.of_dimension(figures.dimension)
+        elif "dimensions" in storage.given and found.of_dimension(storage.dimensions).shortened:
+            found = found.of_dimension(storage.dimensions)
         else:
             warnings = (*warnings, *_told_of_dimensions(settings, found.name, found.dimension))
         made = self.made_for(request.caller.key_id)

@@ -28,6 +28,8 @@ Purpose = Literal["query", "passage"]
 
 LOAD_WITHIN_S = 300.0
 """What a model's first call may take beyond the limit of a call: it may have to be loaded."""
+_SHORTENED = "text-embedding-3-"
+"""OpenAI's models that make shorter vectors when they are asked (platform.openai.com, "Embeddings")."""
 _FIRST_WAIT_S = 0.25
 _ADDED_TOKENS = 8
 """What models put around a text, at most: most add two."""
@@ -44,6 +46,14 @@ class Model(NamedTuple):
     longest: int | None
     """tokens of a text, with what the model adds; None: not known"""
     passage_prefix: str
+    shortened: bool = False
+    """It is asked for vectors of `dimension` numbers, which are shorter than its own."""
+
+    def of_dimension(self, dimension: int | None) -> Model:
+        """The model as it is asked for vectors that long, where it can be asked."""
+        if dimension is None:
+            return self
+        return self._replace(dimension=dimension, shortened=self.name.startswith(_SHORTENED))
 
 
 class Vectors(NamedTuple):
@@ -116,7 +126,12 @@ class Embedder:
         try:
             async with asyncio.timeout(within_s):
                 found = await self._models.embed(
-                    list(texts), model=self.model.name, normalize=True, purpose=purpose, client=self._client
+                    list(texts),
+                    model=self.model.name,
+                    normalize=True,
+                    purpose=purpose,
+                    client=self._client,
+                    dimensions=self.model.dimension if self.model.shortened else None,
                 )
         except TimeoutError:
             raise Timeout(
@@ -130,7 +145,8 @@ class Embedder:
         known = self.model.dimension
         if known is not None and known != found.dimensions:
             raise ModelError(
-                f"{self.model.name} made vectors of {found.dimensions} dimensions, and its own are {known}",
+                f"{self.model.name} makes vectors of {found.dimensions} dimensions now, and had {known}",
+                hint="llmspell rag rebuild --model MODEL embeds a collection again",
                 details={"dimension": found.dimensions, "expected": known},
             )
         self._made.vectors += found.count

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmspell_kernel.request import Request
-from llmspell_protocol.errors import InvalidRequest, NotFound, ToolError
+from llmspell_protocol.errors import Busy, InvalidRequest, NotFound, ToolError
 from llmspell_protocol.tools.permissions import Permissions
 
 if TYPE_CHECKING:
@@ -33,17 +33,16 @@ async def fetched(request: Request, tools: ToolsService, permissions: Permission
         InvalidRequest: it is no address of the web.
         Forbidden: its host is not allowed.
         NotFound, ToolError: what came is not a document.
-        Timeout, Busy: as the tool.
+        Timeout: as the tool.
     """
     if not url.startswith(("http://", "https://")):
         raise InvalidRequest(f"'{url}' is no address of the web", hint="an address begins with https:// or http://")
-    reply = await tools.invoke(
-        request,
-        _TOOL,
-        {"input": url, "method": "GET", "headers": {"Accept": _ACCEPTED}},
-        permissions,
-        on_progress=_unheard,
-    )
+    wanted = {"input": url, "method": "GET", "headers": {"Accept": _ACCEPTED}}
+    try:
+        reply = await tools.invoke(request, _TOOL, wanted, permissions, on_progress=_unheard)
+    except Busy as error:
+        # The others may be files.
+        raise ToolError(error.message, hint=error.hint, details=error.details) from None
     if reply.error is not None:
         raise ToolError(reply.error.message)
     result = reply.result

@@ -20,7 +20,7 @@ from llmspell_kernel.services.rag.contents import Contents
 from llmspell_kernel.services.rag.cutting import about_digest, cutting_of
 from llmspell_kernel.services.rag.embedding import Embedder
 from llmspell_kernel.services.rag.fetching import fetched, in_utf8
-from llmspell_kernel.services.rag.problems import is_no_document, is_of_reading, problem_of
+from llmspell_kernel.services.rag.problems import ModelFailure, is_no_document, is_of_reading, problem_of
 from llmspell_kernel.services.rag.progress import Progress
 from llmspell_kernel.services.rag.reading import Read, Reader, Reading
 from llmspell_kernel.services.rag.sources import ReadRights, Source
@@ -234,6 +234,8 @@ class Ingest:
         """The document as it is to be written; None: it is there already, or can't be taken."""
         try:
             return await self._read(source, known)
+        except ModelFailure as failure:
+            raise failure.error from None
         except LlmspellError as error:
             if not is_of_reading(error):
                 raise

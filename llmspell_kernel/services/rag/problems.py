@@ -14,6 +14,14 @@ _OF_DOCUMENTS = frozenset(
 _OF_TEXTS = frozenset({"invalid_request", "context_length_exceeded"})
 
 
+class ModelFailure(Exception):
+    """The model failed that reading a document asks, and not the document."""
+
+    def __init__(self, error: LlmspellError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 def problem_of(source: str, error: LlmspellError) -> RagProblem:
     """What is told of it."""
     return RagProblem(source=source, code=error.code, message=error.message, hint=error.hint)

@@ -12,10 +12,18 @@ from typing import Any, NamedTuple
 
 from llmspell_kernel.services.rag.contents import Content
 from llmspell_kernel.services.rag.embedding import Embedder
+from llmspell_kernel.services.rag.problems import ModelFailure, is_of_text
 from llmspell_kernel.worker_pool import WorkerPool
 from llmspell_protocol.areas.rag import RagProblem
 from llmspell_protocol.calls import EXITED, Call
-from llmspell_protocol.errors import InvalidRequest, OutOfMemory, Timeout, WorkerCrashed, error_from_content
+from llmspell_protocol.errors import (
+    InvalidRequest,
+    LlmspellError,
+    OutOfMemory,
+    Timeout,
+    WorkerCrashed,
+    error_from_content,
+)
 from llmspell_protocol.exit_status import ending
 from llmspell_protocol.frames import Frame, FrameTooLarge
 from llmspell_protocol.rag.documents import Chunk
@@ -113,7 +121,7 @@ class Reader:
         Raises:
             InvalidRequest, Unsupported, NotFound, Forbidden: it can't be read.
             Timeout, OutOfMemory, WorkerCrashed: its worker was ended, or has ended.
-            LlmspellError: as the model that counts.
+            ModelFailure: the model failed that counts, or makes vectors.
         """
         fields: dict[str, Any] = {
             "name": wanted.name,
@@ -198,8 +206,13 @@ class Reader:
 
 async def _answer(call: Call, frame: Frame, embedder: Embedder) -> None:
     texts: Sequence[str] = frame["texts"]
-    if frame["what"] == "count":
-        call.answer(values=await embedder.count(texts))
-        return
-    vectors = await embedder.all_vectors(texts)
-    call.answer(values=[vectors.of(place) for place in range(len(texts))])
+    try:
+        if frame["what"] == "count":
+            call.answer(values=await embedder.count(texts))
+        else:
+            vectors = await embedder.all_vectors(texts)
+            call.answer(values=[vectors.of(place) for place in range(len(texts))])
+    except LlmspellError as error:
+        if is_of_text(error):
+            raise
+        raise ModelFailure(error) from None

@@ -87,10 +87,9 @@ class Searches:
             model = self._known.get(figures.model)
             if model is None:
                 model = self._known[figures.model] = await described(self._models(), figures.model)
+            model = model.of_dimension(figures.dimension)
             embedder = Embedder(self._models(), model, self._settings, client, made)
             found_vector = await embedder.vectors([wanted.query], "query")
-            if found_vector.dimension != figures.dimension:
-                raise wrong_dimension(figures, found_vector.dimension)
             vector = found_vector.data
         k = wanted.k if wanted.rerank is None else max(_RERANKED, _RERANKED_A_HIT * wanted.k)
         found = await self._collections.ask(
@@ -156,16 +155,6 @@ def demand_search(wanted: RagSearch) -> None:
         value = getattr(wanted, name)
         if value is not None and not 0 <= value <= 1:
             raise InvalidRequest(f"{name} must be a number from 0 to 1", details={name: str(value)})
-
-
-def wrong_dimension(figures: Figures, dimension: int) -> InvalidRequest:
-    """The error for vectors that can't be compared with those of a place."""
-    return InvalidRequest(
-        f"the vectors of collection '{figures.place.collection}' have {figures.dimension} dimensions, "
-        f"and {figures.model} makes {dimension} now",
-        hint="llmspell rag rebuild --model MODEL embeds everything again",
-        details={"dimension": dimension, "expected": figures.dimension, "model": figures.model},
-    )
 
 
 def _shares(scores: Sequence[float]) -> list[float]:

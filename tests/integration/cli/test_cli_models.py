@@ -74,16 +74,16 @@ def test_installed_models_are_listed_and_described(target: list[str]) -> None:
     assert {"pull", "tokenize"} <= set(rows["Operations"].strip().split(", "))
     assert {"raw", "schema"} <= set(rows["Requests"].strip().split(", "))
     assert {"streaming", "prefill"} <= set(rows["Replies"].strip().split(", "))
-    assert rows["Cannot"].strip() == "tools, tool_choice, images, think, num_beams, truncate"
+    assert rows["Cannot"].strip() == "rerank, tools, tool_choice, images, think, num_beams, truncate"
     document = llmspell(*target, "model", "info", MODEL, "--format", "json").document
     assert set(document) == {
         *("owner", "mode", "kernel"),
         *("id", "backend", "size_bytes", "format", "quantization", "parameter_count", "family", "architecture"),
         *("context_length", "embedding_length", "chat_template", "capabilities", "license", "source", "path"),
-        *("sha256", "modified_at", "loaded", "supports"),
+        *("sha256", "modified_at", "loaded", "supports", "embed_tokens", "prefix_query", "prefix_passage"),
     }
     assert [word for word, has in document["supports"].items() if not has] == [
-        *("tools", "tool_choice", "images", "think", "num_beams", "truncate")
+        *("rerank", "tools", "tool_choice", "images", "think", "num_beams", "truncate")
     ]
     assert document["supports"]["temperature"] is True
     assert llmspell(*target, "model", "verify", MODEL).out == f"✓ {MODEL}: 1 file ok\n"
@@ -244,8 +244,9 @@ def test_an_unknown_model_lists_what_there_is(home: Path) -> None:
     lines = done.err.splitlines()
     assert lines[0] == "Error: Model 'nosuch' not found."
     assert lines[1].startswith("GGUF models: smollm2:135m, qwen3:0.6b, ")
-    assert lines[2].startswith("T5 models: flan-t5-small, flan-t5-base, flan-t5-large")
-    assert lines[3].startswith("Hint: llmspell model pull nosuch@ollama")
+    assert lines[2].startswith("Encoder models: multilingual-e5-small")
+    assert lines[3].startswith("T5 models: flan-t5-small, flan-t5-base, flan-t5-large")
+    assert lines[4].startswith("Hint: llmspell model pull nosuch@ollama")
 
 
 @pytest.mark.parametrize(("content", "word"), [(b"not a model at all" * 100, "GGUF"), (b"GGUF\x03\0\0\0", "")])

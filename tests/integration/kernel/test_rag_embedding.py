@@ -12,7 +12,8 @@ import pytest
 
 from llmspell_kernel.services.models import ModelsService
 from llmspell_kernel.services.rag.embedding import Embedder, Made, described
-from llmspell_protocol.errors import Busy, InvalidRequest, Timeout, Unsupported
+from llmspell_protocol.errors import Busy, InvalidRequest, LlmspellError, Timeout, Unsupported
+from tests.support.rag_kernel import rag_kernel
 from tests.support.settings import settings_from
 from tests.support.web_server import Answering, WebServer, web_server
 
@@ -147,3 +148,14 @@ def test_a_model_without_vectors_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Unsupported, match="makes no vectors"):
         play(tmp_path, "[providers.candle]\n", "chatty@candle", scenario)
+
+
+def test_a_model_that_fails_while_a_document_is_cut_ends_the_ingest(tmp_path: Path, web: WebServer) -> None:
+    """Texts that are cut by meaning need vectors of their sentences before anything is written."""
+    web.pages["/v1/embeddings"] = lambda request: request.answer({"error": {"message": "no such key"}}, 401)
+    toml = table(web) + "[rag.embedding]\nmax_retries = 0\n"
+    documents = [{"text": "The sea rises. The moon pulls. Bread is baked. Dough rests.", "id": "a"}]
+    with rag_kernel(tmp_path / "home", toml) as rag, pytest.raises(LlmspellError) as failed:
+        rag("ingest", documents=documents, model="m@box", chunking={"strategy": "semantic"})
+    assert failed.value.code == "unauthorized"
+    assert failed.value.details["documents_done"] == 0

@@ -557,3 +557,12 @@ def test_what_stood_above_the_graph_when_it_was_saved_is_found_after_a_restart(p
         assert found == [f"c#{number}"]
     room.write("c", ["changed"], vectors[:1])
     room.calls.close()
+
+
+def test_words_that_stand_everywhere_are_passed_over_where_others_are_asked_for_too(path: Path) -> None:
+    room = Room(path)
+    texts = [f"the tide of port{number}" for number in range(1200)]
+    room.write("a", texts, np.zeros((1200, DIMENSION)))
+    assert room.search("the tide of port77") == ["a#77"]
+    assert len(room.search("the tide of")) == 5
+    room.calls.close()

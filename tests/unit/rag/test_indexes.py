@@ -124,7 +124,13 @@ def test_each_metric_orders_by_itself(metric: Any) -> None:
         while there.wants_merge:
             there.merge()
         assert (there.graph is None) is (limit == 1000)
-        assert there.nearest(wanted, 20).numbers.tolist() == (np.argsort(order)[:20] + 1).tolist()
+        found = there.nearest(wanted, 20)
+        expected = (np.argsort(order)[:20] + 1).tolist()
+        if there.graph is None:
+            assert found.numbers.tolist() == expected
+        else:  # It may miss one.
+            assert len(set(found.numbers.tolist()) & set(expected)) >= 19
+            assert list(order[found.numbers - 1]) == sorted(order[found.numbers - 1])
 
 
 def test_what_is_searched_from_many_threads_while_vectors_come_is_right(vectors: Any, asked: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from llmspell_protocol.errors import ModelError
 from tests.support.rag_kernel import Rag, rag_kernel
 from tests.support.web_server import Answering, WebServer, web_server
 
@@ -26,7 +27,8 @@ def web() -> Iterator[WebServer]:
 def vectors(request: Answering) -> None:
     """A vector a text, by its letters."""
     texts = request.asked.json["input"]
-    digests = [hashlib.sha256(text.encode()).digest()[:8] for text in texts]
+    length = request.asked.json.get("dimensions", 8)
+    digests = [hashlib.sha256(text.encode()).digest()[:length] for text in texts]
     rows = [{"index": at, "embedding": [byte / 255 + 0.01 for byte in digest]} for at, digest in enumerate(digests)]
     request.answer({"data": rows, "model": "m", "usage": {"prompt_tokens": len(texts)}})
 
@@ -92,3 +94,27 @@ def test_documents_are_kept_where_they_are_to_be(tmp_path: Path, web: WebServer,
         assert reply["added"] == 1
         # One text is asked for how long vectors are.
         assert (sum(asked(web)) <= 1) is kept
+
+
+def test_openai_is_asked_for_vectors_as_long_as_the_settings_say(tmp_path: Path, web: WebServer) -> None:
+    settings = (
+        f'[providers.openai]\nbase_url = "{web.url("/v1")}"\napi_key = "k"\n'
+        '[rag]\nenabled = true\n[rag.embedding]\ndefault_provider = "openai"\n'
+        "[rag.vector_storage]\ndimensions = 16\n"
+    )
+    with rag_kernel(tmp_path / "home", settings) as rag:
+        reply = take(rag)
+        assert (reply["model"], reply["dimension"], reply["warnings"]) == ("text-embedding-3-small@openai", 16, [])
+        assert rag.found("sea", k=1)
+        assert {one.json.get("dimensions") for one in web.asked if one.target == "/v1/embeddings"} == {16}
+
+
+def test_vectors_of_another_length_than_the_collections_are_an_error_with_both(tmp_path: Path, web: WebServer) -> None:
+    with kernel(tmp_path / "home", web) as rag:
+        take(rag)
+        web.pages["/v1/embeddings"] = lambda request: request.answer(
+            {"data": [{"index": 0, "embedding": [1.0] * 5}], "model": "m", "usage": {"prompt_tokens": 1}}
+        )
+        with pytest.raises(ModelError, match="makes vectors of 5 dimensions now, and had 8"):
+            rag.found("sea", method="vectors")
+        assert rag.found("sea", method="words")
