@@ -47,7 +47,8 @@ class Embedders:
         if not self._is_counted:
             models.count_beside(self._beside)
             self._is_counted = True
-        if figures is not None and model is None and provider is None:
+        if figures is not None and model is None:
+            # A provider is for new places.
             wanted, warnings = figures.model, tuple[str, ...]()
         else:
             choice = await model_for(models, settings, model=model, provider=provider)

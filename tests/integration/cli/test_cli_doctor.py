@@ -100,10 +100,13 @@ def test_a_configuration_that_can_be_used_is_named_with_what_it_extends(tmp_path
     (tmp_path / "llmspell.toml").write_text("extends = 'candle'\n")
     assert said(doctor()[1]["config"]) == ("ok", "./llmspell.toml (extends candle), valid")
     assert said(doctor("-p", "minimal")[1]["config"]) == ("ok", "profile minimal, valid")
-    (tmp_path / "llmspell.toml").write_text("[rag]\nenabled = true\n")
+    (tmp_path / "llmspell.toml").write_text("[rag.backup]\nenable_auto_backup = true\n")
     finding = doctor()[1]["config"]
     assert finding["status"] == "warn"
-    assert "./llmspell.toml, valid with 1 warning: llmspell.toml:2 rag.enabled: accepted" in finding["message"]
+    assert (
+        "./llmspell.toml, valid with 1 warning: llmspell.toml:2 rag.backup.enable_auto_backup: accepted"
+        in finding["message"]
+    )
     assert finding["hint"] == "llmspell config validate"
 
 

@@ -283,6 +283,13 @@ def test_another_model_is_told_and_embeds_everything_again(rag: Rag) -> None:
     assert rag.found("trains leave", method="vectors")[0] == "t2"
 
 
+def test_a_provider_is_for_new_places_alone(rag: Rag) -> None:
+    rag.texts(TIDES)
+    assert rag.texts(TIDES, BREAD, provider="openai")["model"] == "mock/embed@mock"
+    with pytest.raises(ConfigError, match="openai"):
+        rag.texts(TIDES, provider="openai", collection="new")
+
+
 def test_a_rebuild_makes_the_index_anew_and_with_a_model_the_vectors(rag: Rag) -> None:
     rag.texts(TIDES, BREAD)
     plain = rag("rebuild")

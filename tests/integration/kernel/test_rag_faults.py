@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmspell_protocol.client.events import Progress
-from llmspell_protocol.errors import KernelUnreachable, LlmspellError, WorkerCrashed
+from llmspell_protocol.errors import DiskFull, KernelUnreachable, LlmspellError, WorkerCrashed
 from tests.support.rag_kernel import SETTINGS, Rag, rag_kernel
 
 TEXT = " ".join(f"Sentence {number} about the sea." for number in range(300))
@@ -83,6 +83,19 @@ def test_a_damaged_database_is_told_and_nothing_is_written(tmp_path: Path) -> No
         assert status["healthy"] is False
         assert status["problem"]
     assert file.read_bytes() == damaged
+
+
+def test_a_full_disk_ends_the_ingest_and_leaves_whole_documents(tmp_path: Path, small_disk: Path) -> None:
+    settings = SETTINGS + f'[rag.vector_storage]\npersistence_path = "{small_disk}"\n'
+    documents = [{"text": f"{TEXT} {number}", "id": f"d{number:04}"} for number in range(2000)]
+    with rag_kernel(tmp_path / "home", settings) as rag:
+        with pytest.raises(DiskFull) as full:
+            rag("ingest", documents=documents)
+        assert str(small_disk / "rag.db") in full.value.message
+        assert full.value.hint is not None
+        there = whole(rag)
+        assert there >= full.value.details["documents_done"] > 0
+        assert rag.found("sea", k=1)
 
 
 def test_two_kernels_may_ingest_into_one_collection(tmp_path: Path) -> None:
