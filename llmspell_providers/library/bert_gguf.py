@@ -128,7 +128,10 @@ def _described(config: Mapping[str, Any], pooling: Pooling, name: str) -> Iterat
         if not isinstance(value, int) or not 0 < value < 1 << 32:
             raise _damaged("config.json", f"has no {field}")
         yield _uint(f"bert.{key}", value)
-    yield _key("bert.attention.layer_norm_epsilon", _FLOAT32) + struct.pack("<f", config.get("layer_norm_eps", 1e-12))
+    epsilon = config.get("layer_norm_eps", 1e-12)
+    if not isinstance(epsilon, float) or not 0 < epsilon < 1:
+        raise _damaged("config.json", "has no layer_norm_eps")
+    yield _key("bert.attention.layer_norm_epsilon", _FLOAT32) + struct.pack("<f", epsilon)
     yield _key("bert.attention.causal", _BOOL) + b"\0"
     yield _uint("bert.pooling_type", _POOLING[pooling.modes[0]])
 
@@ -141,6 +144,7 @@ def _vocabulary(files: Mapping[str, Path]) -> Iterator[bytes]:
         model, normalizer = tokenizer["model"], tokenizer["normalizer"] or {}
         added = {one["content"] for one in tokenizer.get("added_tokens", ()) if one.get("special")}
         vocabulary = sorted(model["vocab"].items(), key=lambda entry: entry[1])
+        "".join(model["vocab"]).encode()  # half a character is no text
         if model.get("type", "WordPiece") != "WordPiece" or model.get("continuing_subword_prefix") != "##":
             raise _unsupported("its tokenizer is not WordPiece")
         if normalizer.get("type") != "BertNormalizer" or normalizer.get("lowercase") is not True:
@@ -181,11 +185,14 @@ def _tensors(weights: BinaryIO) -> Iterator[_Tensor]:
         plain = name.removeprefix("bert.")
         if name == "__metadata__" or _UNUSED.fullmatch(plain):
             continue
-        if entry["dtype"] != "F32":
-            raise _unsupported(f"its weights are {entry['dtype']}, not F32")
+        if entry.get("dtype") != "F32":
+            raise _unsupported(f"its weights are {entry.get('dtype')}, not F32")
         new, shape = _new_name(plain), tuple(entry["shape"])
+        begin, end = entry["data_offsets"]
+        if end - begin != 4 * math.prod(shape):
+            raise _damaged(_WEIGHTS, f"is damaged: '{name[:80]}' is longer or shorter than its shape")
         half = len(shape) == 2 and new not in _FLOAT32_TABLES
-        yield _Tensor(new, shape, 8 + length + entry["data_offsets"][0], _F16 if half else _F32)
+        yield _Tensor(new, shape, 8 + length + begin, _F16 if half else _F32)
 
 
 def _new_name(name: str) -> str:

@@ -27,7 +27,7 @@ from llmspell_rag.collections.places import PlaceRow
 from llmspell_rag.collections.store import GoOn, Store
 from llmspell_rag.collections.stored_vectors import vectors_of
 from llmspell_rag.collections.tables import words_table
-from llmspell_rag.index.closeness import closeness, numpy, prepared, read_vectors, score
+from llmspell_rag.index.closeness import closeness, numpy, prepared, prepared_one, read_vectors, score
 from llmspell_storage.words import any_of
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Searching:
         numbers, vectors = vectors_of(
             ask.connection, np.array([one.number for one in rest], np.int64), ask.row.dimension
         )
-        ready = prepared(vector[None, :], self._metric)[0]
+        ready = prepared_one(vector, self._metric)
         near = closeness(prepared(vectors, self._metric), ready, self._metric)
         scores = {number: score(one, self._metric) for number, one in zip(numbers.tolist(), near.tolist(), strict=True)}
         for one in rest:
@@ -266,12 +266,13 @@ def _hits(connection: sqlite3.Connection, candidates: Sequence[_Candidate]) -> l
             some,
         )
         rows.update((one[0], one[1:]) for one in found)
-    return [_hit(rows[one.number], one) for one in candidates if one.number in rows]
+    # Hits are often of one document.
+    metadata = {text: json.loads(text) for text in {row[5] for row in rows.values()}}
+    return [_hit(rows[one.number], one, metadata) for one in candidates if one.number in rows]
 
 
-def _hit(row: tuple[Any, ...], candidate: _Candidate) -> Hit:
-    document, ordinal, title, source, text, metadata, page, section, line, start, end, tokens = row
-    told: Mapping[str, Any] = json.loads(metadata)
+def _hit(row: tuple[Any, ...], candidate: _Candidate, metadata: Mapping[str, Any]) -> Hit:
+    document, ordinal, title, source, text, about, page, section, line, start, end, tokens = row
     return Hit(
         id=f"{document}#{ordinal}",
         document=document,
@@ -279,7 +280,7 @@ def _hit(row: tuple[Any, ...], candidate: _Candidate) -> Hit:
         source=source,
         text=text,
         score=candidate.score,
-        metadata=told,
+        metadata=metadata[about],
         page=page,
         section=section,
         line=line,

@@ -18,6 +18,8 @@ from llmspell_rag.collections.tables import SCHEMA
 from llmspell_storage.failures import told
 from llmspell_storage.opening import opened
 
+_CACHE_KIB = 16 << 10
+"""What each reading connection keeps of the database: passages of a search lie anywhere in it."""
 _STEPS = 20_000
 """So many steps of SQLite's machine pass before it is asked whether it is to end: a few milliseconds."""
 
@@ -56,6 +58,8 @@ class Store:
         self.settings = settings
         self._writer = opened(SCHEMA, path)
         self._readers = threading.local()
+        self._wanted = threading.local()
+        """of each thread, whether what it reads for is still wanted"""
         self._all_readers: list[sqlite3.Connection] = []
         with self.telling():
             if path is None:
@@ -88,11 +92,7 @@ class Store:
             Cancelled: `go_on` says so in the middle of a query.
         """
         connection = self._reader()
-        if go_on is None:
-            with self._transaction(connection, "DEFERRED"):
-                yield connection
-            return
-        connection.set_progress_handler(lambda: not go_on(), _STEPS)
+        self._wanted.go_on = go_on
         try:
             with self._transaction(connection, "DEFERRED"):
                 yield connection
@@ -101,7 +101,7 @@ class Store:
                 raise
             raise Cancelled("it was cancelled") from None
         finally:
-            connection.set_progress_handler(None, 0)
+            self._wanted.go_on = None
 
     def shrink(self) -> None:
         """Gives back to the disk what is free in the database, as far as no other process reads."""
@@ -127,12 +127,19 @@ class Store:
         for connection in (*self._all_readers, self._writer):
             connection.close()
 
+    def _is_to_end(self) -> bool:
+        go_on: GoOn | None = getattr(self._wanted, "go_on", None)
+        return go_on is not None and not go_on()
+
     def _reader(self) -> sqlite3.Connection:
         if self.path is None:
             return self._writer
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             connection = self._readers.connection = opened(SCHEMA, self.path)
+            # Once for all calls: setting it takes longer than a small query.
+            connection.set_progress_handler(self._is_to_end, _STEPS)
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             self._all_readers.append(connection)
         return connection
 

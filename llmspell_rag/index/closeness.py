@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # the Euclidean distance.
 
 
+@functools.cache
 def numpy() -> Any:
     """The library numpy.
 
@@ -43,6 +45,12 @@ def prepared(vectors: Vectors, metric: Metric) -> Vectors:
     lengths[lengths == 0.0] = 1.0
     found: Vectors = (vectors / lengths).astype(np.float32, copy=False)
     return found
+
+
+def prepared_one(vector: Vectors, metric: Metric) -> Vectors:
+    """One vector [dimension], as `prepared` has several."""
+    length = math.sqrt(float(vector @ vector)) if metric == "cosine" else 1.0
+    return vector if length in (0.0, 1.0) else vector / numpy().float32(length)
 
 
 def closeness(vectors: Vectors, wanted: Vectors, metric: Metric) -> Vectors:

@@ -91,6 +91,8 @@ class Matrix:
     def nearest(self, wanted: Vectors, k: int, rows: Numbers | None = None) -> tuple[Numbers, Vectors]:
         """The `k` nearest of all, or of some rows: their numbers and how close they are, the nearest first."""
         numbers, vectors = self.numbers, self.vectors
+        if not len(numbers):
+            return numbers, vectors[:, 0]
         if rows is None:
             return nearest(closeness(vectors, wanted, self._metric), numbers, k)
         if len(rows) * _FEW < len(numbers):

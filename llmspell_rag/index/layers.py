@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmspell_protocol.rag.settings import IndexSettings
-from llmspell_rag.index.closeness import closeness, nearest, numpy, prepared
+from llmspell_rag.index.closeness import closeness, nearest, numpy, prepared, prepared_one
 from llmspell_rag.index.exact import Matrix
 from llmspell_rag.index.hnsw import Graph
 from llmspell_rag.index.lock import ReadersOrWriter
@@ -124,41 +124,43 @@ class Layers:
         `fetch` is asked where the graph has the vectors in eight bits a number: the best of them are compared again.
         """
         np = numpy()
-        ready = prepared(wanted[None, :], self._settings.metric)[0]
+        ready = prepared_one(wanted, self._settings.metric)
         with self._lock.reading():
             rows = None if allowed is None else allowed.rows_of(self._matrix, self._changes)
             above = self._matrix.nearest(ready, k, rows)
             if self._graph is None:
                 return Nearest(*above, True)
             is_coarse = self._settings.quantization == "i8" and fetch is not None
-            *below, is_exact = self._of_graph(self._graph, ready, 4 * k + 16 if is_coarse else k, allowed)
+            below = self._of_graph(self._graph, ready, 4 * k + 16 if is_coarse else k, allowed)
         if is_coarse and fetch is not None:
-            numbers, vectors = fetch(np.sort(below[0]))
-            below = [numbers, closeness(prepared(vectors, self._settings.metric), ready, self._settings.metric)]
-            is_exact = False
-        numbers, close = np.concatenate([above[0], below[0]]), np.concatenate([above[1], below[1]])
-        return Nearest(*nearest(close, numbers, k), is_exact)
+            numbers, vectors = fetch(np.sort(below.numbers))
+            again = closeness(prepared(vectors, self._settings.metric), ready, self._settings.metric)
+            below = Nearest(numbers, again, False)
+        elif not len(above[0]):
+            return below
+        numbers, close = np.concatenate([above[0], below.numbers]), np.concatenate([above[1], below.close])
+        return Nearest(*nearest(close, numbers, k), below.is_exact)
 
-    def _of_graph(self, graph: Graph, ready: Vectors, k: int, allowed: Allowed | None) -> tuple[Numbers, Vectors, bool]:
+    def _of_graph(self, graph: Graph, ready: Vectors, k: int, allowed: Allowed | None) -> Nearest:
         if allowed is not None and not len(allowed):
-            return (*self._one_by_one(graph, ready, k, allowed), True)
+            return Nearest(*self._one_by_one(graph, ready, k, allowed), True)
         size = len(graph)
         there = size - len(self._gone) if allowed is None else len(allowed)
         few = math.isqrt(_FILTER * k * size)
         if allowed is not None and there <= few:
-            return (*self._one_by_one(graph, ready, k, allowed), True)
-        count = k if there == size else k + math.ceil(1.5 * k * (size - there) / max(1, there)) + 8
+            return Nearest(*self._one_by_one(graph, ready, k, allowed), True)
+        count = k if there == size else k + math.ceil(1.25 * k * (size - there) / max(1, there)) + 8
         while True:
             numbers, close = graph.nearest(ready, min(count, size))
             kept = self._kept(numbers, allowed)
             if kept is not None:
                 numbers, close = numbers[kept], close[kept]
             if len(numbers) >= k or count >= size:
-                return numbers[:k], close[:k], count >= size
+                return Nearest(numbers[:k], close[:k], count >= size)
             count *= 4
             # Those that are allowed lie far from what is looked for.
             if allowed is not None and count > there:
-                return (*self._one_by_one(graph, ready, k, allowed), True)
+                return Nearest(*self._one_by_one(graph, ready, k, allowed), True)
 
     def _kept(self, numbers: Numbers, allowed: Allowed | None) -> Numbers | None:
         np = numpy()

@@ -13,7 +13,7 @@ import pytest
 from llmspell_protocol.errors import LlmspellError, ModelLoadFailed, Unsupported
 from llmspell_providers.library.bert_gguf import write_bert_gguf
 from llmspell_providers.library.gguf import read_gguf
-from tests.support.bert_files import INNER, WIDTH, WORDS, encoder_files, shapes, weights
+from tests.support.bert_files import INNER, TOKENIZER, WIDTH, WORDS, encoder_files, shapes, weights
 
 
 @pytest.fixture
@@ -64,6 +64,16 @@ def _json(name: str, **fields: Any) -> Change:
     return change
 
 
+def _with_a_short_tensor() -> bytes:
+    """The first weight says that it is one row shorter than its place."""
+    whole = weights()
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    header["embeddings.word_embeddings.weight"]["shape"][0] -= 1
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + whole[8 + length :]
+
+
 def _weights(**arguments: Any) -> Change:
     return lambda files: files["model.safetensors"].write_bytes(weights(**arguments))
 
@@ -79,6 +89,9 @@ def _weights(**arguments: Any) -> Change:
         (_json("tokenizer.json", normalizer={"type": "BertNormalizer", "lowercase": False}), Unsupported, "capitals"),
         (_json("tokenizer.json", model={"type": "BPE", "vocab": {}}), Unsupported, "not WordPiece"),
         (_json("tokenizer.json", model=None), ModelLoadFailed, "is damaged"),
+        (_json("config.json", layer_norm_eps="small"), ModelLoadFailed, "has no layer_norm_eps"),
+        (_json("tokenizer.json", model={**TOKENIZER["model"], "vocab": {"\ud800": 0}}), ModelLoadFailed, "is damaged"),
+        (lambda files: files["model.safetensors"].write_bytes(_with_a_short_tensor()), ModelLoadFailed, "its shape"),
         (_weights(value=70_000.0), Unsupported, "larger than float16"),
         (_weights(dtype="BF16"), Unsupported, "BF16"),
         (lambda files: files.pop("tokenizer.json"), ModelLoadFailed, "is missing"),

@@ -17,7 +17,7 @@ from llmspell_protocol.rag.documents import Chunk, Document
 from llmspell_protocol.rag.places import Place
 from llmspell_protocol.rag.settings import IndexSettings
 from llmspell_rag.calls import Calls
-from llmspell_rag.index.closeness import prepared
+from llmspell_rag.index.closeness import numpy, prepared
 
 np = pytest.importorskip("numpy")
 pytest.importorskip("usearch.compiled")
@@ -420,7 +420,7 @@ def test_a_graph_is_saved_mapped_and_not_read_at_the_next_start(path: Path) -> N
     ],
 )
 def test_an_index_that_is_not_of_the_database_is_made_again_and_told(path: Path, way: str, why: str | None) -> None:
-    settings = IndexSettings(exact_limit=100, ef_search=500)
+    settings = IndexSettings(exact_limit=100, ef_search=500, num_threads=1)
     room = Room(path, settings)
     vectors = np.vstack(list(clustered(500, DIMENSION)))
     room.write("a", [str(number) for number in range(300)], vectors[:300])
@@ -520,6 +520,7 @@ def test_without_the_library_words_are_found_and_vectors_say_what_is_missing(
 
     monkeypatch.setitem(sys.modules, "usearch.compiled", None)
     monkeypatch.setitem(sys.modules, "numpy", None)
+    numpy.cache_clear()
     room = Room(path)
     assert "usearch" in str(room.calls.opened().unsupported)
     assert room.search("tide") == ["a#0"]
@@ -527,6 +528,7 @@ def test_without_the_library_words_are_found_and_vectors_say_what_is_missing(
     with pytest.raises(Unsupported, match="numpy, which is not installed") as told:
         room.search("tide", method="vectors", vector=bytes(64))
     assert "[rag]" in str(told.value.hint)
+    numpy.cache_clear()
     room.calls.close()
 
 
