@@ -9,7 +9,9 @@ from llmspell_protocol.errors import ConfigError, InvalidRequest, ProfileNotFoun
 from tests.support.settings import error_of, load
 
 LISTS_ALL = "'llmspell config validate' lists every problem"
-AVAILABLE = "minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers, state, sessions"
+AVAILABLE = (
+    "minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers, state, sessions"
+)
 
 IN_FILES = [
     (
