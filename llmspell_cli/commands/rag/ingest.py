@@ -97,9 +97,9 @@ def ingest(
         except LlmspellError as error:
             raise explained(error, opened, error.details.get("path")) from None
         view.clear()
-        tell(output, reply["warnings"])
-        show_taken(output, reply, place)
-        if (failed := failure(reply, origins, place)) is not None:
+        tell(output, [warning for warning in reply["warnings"] if warning not in view.told])
+        show_taken(output, reply, place, view.told)
+        if (failed := failure(reply, origins, place, view.told)) is not None:
             raise explained(failed, opened, failed.details.get("path"))
 
 

@@ -25,8 +25,8 @@ class RagProgressView:
         self._command = command
         self._view = ProgressView(output, command, None)
         self._step = 0
-        self.last: Mapping[str, Any] = {}
-        """The newest content."""
+        self.told: set[str] = set()
+        """Warnings that people have seen."""
 
     def __enter__(self) -> RagProgressView:
         return self
@@ -40,10 +40,11 @@ class RagProgressView:
 
     def show(self, content: Mapping[str, Any]) -> None:
         """Takes one progress content; its warning stays on the screen."""
-        self.last = content
         if content.get("warning"):
             self.clear()
             self._output.warning(str(content["warning"]))
+            if not self._output.json:
+                self.told.add(str(content["warning"]))
         if self._output.json:
             fields = {key: value for key, value in content.items() if key not in ("seq", "stage", "warning")}
             event = {"event": "progress", "command": self._command, "model": None, "phase": content["stage"]}

@@ -201,6 +201,23 @@ def test_what_was_not_taken_in_is_named_and_is_the_error(capsys: pytest.CaptureF
     assert nothing.message == "there is no document in docs"
 
 
+def test_what_was_told_on_the_way_is_not_told_again(capsys: pytest.CaptureFixture[str]) -> None:
+    origins = Origins.of(["docs"])
+    reply = taken(added=1, failed=[problem("/docs/a.txt"), problem("/docs/b.txt")])
+    told = {"/docs/a.txt: is no text", "/docs/b.txt: is no text"}
+    show_taken(Output(Options()), reply, Place(None, None), told)
+    assert capsys.readouterr().err == ""
+    error = failure(reply, origins, Place(None, None), told)
+    assert error is not None
+    assert (error.message, error.hint) == ("2 documents were not taken in", "another file")
+    blocked = RagProblem(
+        source="http://a", code="forbidden", message="no", hint="allow it with --allow-net=a, or set it"
+    )
+    error = failure(taken(failed=[blocked]), origins, Place(None, None))
+    assert error is not None
+    assert (error.message, error.hint) == ("http://a: no", "set it")
+
+
 def test_what_was_removed_is_counted() -> None:
     one = asdict(RagDeleteReply(documents=1, chunks=1, bytes_freed=0))
     more = asdict(RagDeleteReply(documents=1200, chunks=3000, bytes_freed=4_200_000))
