@@ -210,12 +210,24 @@ def test_what_was_told_on_the_way_is_not_told_again(capsys: pytest.CaptureFixtur
     error = failure(reply, origins, Place(None, None), told)
     assert error is not None
     assert (error.message, error.hint) == ("2 documents were not taken in", "another file")
-    blocked = RagProblem(
-        source="http://a", code="forbidden", message="no", hint="allow it with --allow-net=a, or set it"
-    )
-    error = failure(taken(failed=[blocked]), origins, Place(None, None))
+
+
+@pytest.mark.parametrize(
+    ("hint", "shown"),
+    [
+        ("allow it with --allow-net=a, or take it out of x", "take it out of x"),
+        (
+            "allow it with --allow-read=/a, or for every call in the setting x",
+            "allow it for every call in the setting x",
+        ),
+        (None, None),
+    ],
+)
+def test_a_hint_names_no_option_that_this_command_lacks(hint: str | None, shown: str | None) -> None:
+    blocked = RagProblem(source="http://a", code="forbidden", message="no", hint=hint)
+    error = failure(taken(failed=[blocked]), Origins.of(["http://a"]), Place(None, None))
     assert error is not None
-    assert (error.message, error.hint) == ("http://a: no", "set it")
+    assert (error.message, error.hint) == ("http://a: no", shown)
 
 
 def test_what_was_removed_is_counted() -> None:
