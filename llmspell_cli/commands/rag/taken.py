@@ -9,7 +9,7 @@ from llmspell_cli.commands.rag.origins import Origins
 from llmspell_cli.commands.rag.requests import Place
 from llmspell_cli.session import Content
 from llmspell_cli.terminal.output import Output
-from llmspell_cli.terminal.text import short_time, size
+from llmspell_cli.terminal.text import size
 from llmspell_protocol.errors import ERRORS, LlmspellError, NotFound, exit_status
 
 _NAMED = 5
@@ -25,7 +25,7 @@ def show_taken(output: Output, reply: Content, place: Place, told: Collection[st
     parts = [part for part in _counts(reply) if part]
     if parts:
         passages = f"{reply['chunks']} passages" if reply["chunks"] != 1 else "1 passage"
-        written = f", {passages} written in {short_time(reply['duration_ms'])}" if reply["chunks"] else ""
+        written = f", {passages} written" if reply["chunks"] else ""
         output.line(f"✓ {place.words[:1].upper()}{place.words[1:]}: {', '.join(parts)}{written}")
     skipped: Sequence[Content] = reply["skipped"]
     for problem in skipped[:_NAMED]:

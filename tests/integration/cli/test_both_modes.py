@@ -103,7 +103,7 @@ def _parsed(text: str) -> Any:
     try:
         return [_without_volatile(json.loads(line)) for line in text.splitlines()]
     except ValueError:
-        return _OF_ONE_RUN.sub("…", text)
+        return text
 
 
 def _without_volatile(value: Any) -> Any:
@@ -114,8 +114,8 @@ def _without_volatile(value: Any) -> Any:
     return _OF_ONE_RUN.sub("…", value) if isinstance(value, str) else value
 
 
-_OF_ONE_RUN = re.compile(r"workflow_[\da-f-]{36}|Duration: [\d.]+m?s|(?<= in )[\d.]+ m?s\b")
-"""What texts say of one run of a workflow, or of how long work took."""
+_OF_ONE_RUN = re.compile(r"workflow_[\da-f-]{36}|Duration: [\d.]+m?s")
+"""What texts say of one run of a workflow."""
 _PROGRESS = re.compile(r"(?m)^rag \w+  +\d+ %.*\n")
 """How far documents are, where that takes a while."""
 

@@ -44,7 +44,7 @@ def ids(target: list[str], *words: str) -> list[str]:
 
 def test_what_is_taken_in_is_found_and_told_with_its_place(target: list[str], pages: Path) -> None:
     taken = fine(rag(target, "ingest", "pages", *MODEL))
-    assert taken.startswith("✓ Collection 'default': 2 documents added, 2 passages written in ")
+    assert taken == "✓ Collection 'default': 2 documents added, 2 passages written\n"
     found = fine(rag(target, "search", "high water", "--method", "words"))
     assert found.splitlines()[0].startswith("[1] Tides: pages/tides.md:")
     assert "High water comes twice a day, an hour later each day." in found
