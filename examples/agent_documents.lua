@@ -3,7 +3,11 @@
 --   LLMSPELL_RAG_ENABLED=true llmspell run examples/agent_documents.lua -- "How do I keep a model in memory?" docs/guide
 local question = ARGS[1] or error("usage: llmspell run examples/agent_documents.lua -- QUESTION [PATH]", 0)
 
-RAG.ingest({ path = ARGS[2] or "docs" }, { collection = "agent", include = { "*.md", "*.txt" } })
+RAG.ingest({ path = ARGS[2] or "docs" }, {
+  collection = "agent",
+  include = { "*.md", "*.txt" },
+  chunking = { strategy = "markdown", chunk_size = 200, overlap = 0 },
+})
 
 local search = Tool.register {
   name = "search-documents",
@@ -14,7 +18,6 @@ local search = Tool.register {
     for _, one in ipairs(RAG.search(parameters.query, { collection = "agent", k = 3 })) do
       passages[#passages + 1] = { text = one.text, source = one.source .. ":" .. one.line, score = one.score }
     end
-    io.stderr:write(("  looked for %q: %d passages\n"):format(parameters.query, #passages))
     return { passages = passages }
   end,
 }
@@ -27,5 +30,10 @@ local agent = Agent.create {
   tools = { search },
   max_tool_calls = 5,
 }
-local output = agent:execute(question)
-print(output.text or output.error)
+for chunk in agent:stream(question) do
+  if chunk.type == "tool" and chunk.tool.phase == "ended" then
+    io.stderr:write(("  looked for %q\n"):format(chunk.tool.arguments.query or "?"))
+  end
+  io.write(chunk.text)
+end
+print()

@@ -137,7 +137,7 @@ CASES: dict[str, Case] = {
     "rag ingest again": case(*ingest_of("moon", "kept"), "--json", stdin=MOON),
     "rag ingest missing": case("rag", "ingest", "nowhere"),
     "rag ingest empty": case("rag", "ingest", "bare", "--model", "mock/a", "--json"),
-    "rag ingest no text": case("rag", "ingest", "-"),
+    "rag ingest no text": case("rag", "ingest", "-", stdin=" \n"),
     "rag search": case("rag", "search", "high", "water", "--collection", "kept"),
     "rag search verbose": case("rag", "search", "moon", "--collection", "kept", "-v", "--full", "-k", "1"),
     "rag search json": case("rag", "search", "high water", "--collection", "kept", "--json"),

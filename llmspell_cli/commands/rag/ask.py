@@ -95,8 +95,8 @@ def ask(
 
 def _show(output: Output, reply: Content, *, stream: bool, verbose: bool) -> None:
     if output.json:
-        document = {key: value for key, value in reply.items() if key != "status"}
-        output.last_event({"event": "done", **document}) if stream else output.document(document)
+        done = {"event": "done", **{key: value for key, value in reply.items() if key != "status"}}
+        output.last_event(done) if stream else output.document(reply)
         return
     citations: Sequence[Content] = reply["citations"]
     cited = [one for one in citations if one["cited"]]

@@ -9,6 +9,7 @@ from llmspell_cli.commands.rag.passages import is_address
 from llmspell_cli.commands.rag.requests import (
     Place,
     ask_rag,
+    demand_named,
     filter_option,
     place_options,
     wanted_metadata,
@@ -51,6 +52,8 @@ def delete(
             # A file's id is its path, which lists show as short as it can be typed from here.
             paths = [whole(one) for one in ids if not is_address(one)]
             reply = ask_rag(opened, "delete", **place.fields, ids=paths) if paths else reply
+        if not reply["documents"]:
+            demand_named(opened, place)
     if not reply["documents"]:
         raise NotFound(
             f"{place.words} has no such document",

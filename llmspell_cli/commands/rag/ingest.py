@@ -90,16 +90,16 @@ def ingest(
     with (
         session(options, output, needs_model=True) as opened,
         RagProgressView(output, "rag ingest") as view,
-        _told_what_stays(origins),
+        _told_what_stays(options, origins),
     ):
         try:
             reply = document(opened.ask("rag_request", request, on_progress=view.show, timeout_s=timeout_s))
         except LlmspellError as error:
             raise explained(error, opened, error.details.get("path")) from None
         view.clear()
-        tell(output, reply["warnings"])
-        show_taken(output, reply, place)
-        if (failed := failure(reply, origins, place)) is not None:
+        tell(output, [warning for warning in reply["warnings"] if warning not in view.told])
+        show_taken(output, reply, place, view.told)
+        if (failed := failure(reply, origins, place, view.told)) is not None:
             raise explained(failed, opened, failed.details.get("path"))
 
 
@@ -110,7 +110,7 @@ def _chunking(strategy: str | None, chunk_size: int | None, overlap: int | None)
 
 
 @contextmanager
-def _told_what_stays(origins: Origins) -> Iterator[None]:
+def _told_what_stays(options: Options, origins: Origins) -> Iterator[None]:
     """Who interrupts is told that what is finished stays, and how to go on."""
     try:
         yield
@@ -120,5 +120,15 @@ def _told_what_stays(origins: Origins) -> Iterator[None]:
             # Needed for what was interrupted only.
             import shlex
 
-            ended.hint = f"finished documents stay; the rest: {shlex.join(['llmspell', *said.argv])}"
+            # Options in front of the command have been taken off the words.
+            before = [word for word in _chosen(options) if word not in said.argv]
+            ended.hint = f"finished documents stay; the rest: {shlex.join(['llmspell', *before, *said.argv])}"
         raise
+
+
+def _chosen(options: Options) -> list[str]:
+    if options.connect is not None and options.connect_named:
+        return ["--connect", options.connect]
+    if options.embedded_named:
+        return ["--embedded"]
+    return ["--profile", options.profile] if options.profile is not None else []

@@ -14,7 +14,6 @@ from llmspell_cli.options import Command, format_option
 from llmspell_cli.session import Content, Session
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import date, size
-from llmspell_protocol.errors import NotFound
 
 _PAGE = 1000
 
@@ -37,11 +36,9 @@ def list_documents(options: Options, place: Place, limit: int | None, after: str
     """Show the documents of a collection, by id."""
     output = Output(options)
     with session(options, output) as opened:
-        try:
-            reply = _pages(opened, place, limit, after)
-        except NotFound:
+        reply = _pages(opened, place, limit, after)
+        if not reply["documents"]:
             demand_named(opened, place)
-            reply = {"status": "ok", "documents": [], "count": 0, "after": None}
     documents = reply["documents"]
     if output.json:
         output.document(reply)

@@ -19,6 +19,7 @@ _BEFORE = 40
 _INDENT = "    "
 _FENCE = re.compile(r"(?m)^[ \t]*(```|~~~).*$")
 """What says nothing in a line."""
+_HEADING = re.compile(r"(?m)^#{1,6}[ \t]+(.*\w)\W*$")
 
 
 def show_passage(output: Output, number: int, hit: Content, query: str, *, full: bool, verbose: bool) -> None:
@@ -49,9 +50,9 @@ def place_of(hit: Content) -> str:
     beside = ""
     if page is not None:
         beside = f"page {page}"
-    elif line is not None and not source:
+    elif line is not None and line > 1 and not source:
         beside = f"line {line}"
-    elif line is not None and not is_address(source):
+    elif line is not None and source and not is_address(source):
         where = f"{where}:{line}"
     section = hit["section"] if hit["section"] != name else ""
     parts = (f"{name}: {where}" if name and where else name or where, beside, section)
@@ -85,7 +86,7 @@ def details(hit: Content) -> str:
 
 def excerpt(text: str, query: str, length: int = _EXCERPT) -> str:
     """A piece of a passage as one line: where most of the query's words stand together, else its beginning."""
-    line = " ".join(_FENCE.sub("", text).split())
+    line = " ".join(_HEADING.sub(r"\1:", _FENCE.sub("", text)).split())
     if len(line) <= length:
         return visible(line)
     start = _best_start(line, query, length)

@@ -25,8 +25,8 @@ class RagProgressView:
         self._command = command
         self._view = ProgressView(output, command, None)
         self._step = 0
-        self.last: Mapping[str, Any] = {}
-        """The newest content."""
+        self.told: set[str] = set()
+        """Warnings that people have seen."""
 
     def __enter__(self) -> RagProgressView:
         return self
@@ -40,12 +40,13 @@ class RagProgressView:
 
     def show(self, content: Mapping[str, Any]) -> None:
         """Takes one progress content; its warning stays on the screen."""
-        self.last = content
-        if content.get("warning") and not self._output.json:
+        if content.get("warning"):
             self.clear()
             self._output.warning(str(content["warning"]))
+            if not self._output.json:
+                self.told.add(str(content["warning"]))
         if self._output.json:
-            fields = {key: value for key, value in content.items() if key not in ("seq", "stage")}
+            fields = {key: value for key, value in content.items() if key not in ("seq", "stage", "warning")}
             event = {"event": "progress", "command": self._command, "model": None, "phase": content["stage"]}
             self._output.side_event({**event, **fields})
         elif sys.stderr.isatty():
@@ -58,7 +59,8 @@ class RagProgressView:
     def _line(self, content: Mapping[str, Any]) -> None:
         done = part_done(content)
         step = 0 if done is None else int(done * _STEPS)
-        if step <= self._step:
+        # What has no rate yet is over in a moment, most likely.
+        if step <= self._step or not content.get("rate"):
             return
         self._step = step
         parts = [f"{100 * (done or 0):3.0f} %", *amounts({**content, "current": None})]

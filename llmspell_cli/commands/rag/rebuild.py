@@ -12,7 +12,6 @@ from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, timeout_option
 from llmspell_cli.session import document
 from llmspell_cli.terminal.output import Output
-from llmspell_cli.terminal.text import short_time
 
 
 @click.command(
@@ -45,5 +44,7 @@ def rebuild(options: Options, place: Place, model: str | None, timeout_s: float 
     if output.json:
         output.document(reply)
         return
-    vectors = f"{reply['vectors']:,} vectors of {reply['model']} ({reply['dimension']} dimensions)"
-    output.line(f"✓ Rebuilt {place.words}: {vectors}, {reply['index']} index, in {short_time(reply['duration_ms'])}")
+    passages = "1 passage" if reply["chunks"] == 1 else f"{reply['chunks']:,} passages"
+    made = f"{reply['vectors']:,} vectors computed, " if reply["vectors"] else ""
+    model = f"model {reply['model']} ({reply['dimension']} dimensions), {reply['index']} index"
+    output.line(f"✓ Rebuilt {place.words}: {passages}, {made}{model}")

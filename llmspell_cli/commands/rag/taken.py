@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 
 from llmspell_cli.commands.rag.origins import Origins
 from llmspell_cli.commands.rag.requests import Place
 from llmspell_cli.session import Content
 from llmspell_cli.terminal.output import Output
-from llmspell_cli.terminal.text import short_time, size
+from llmspell_cli.terminal.text import size
 from llmspell_protocol.errors import ERRORS, LlmspellError, NotFound, exit_status
 
 _NAMED = 5
 """Files that are named of those that are no documents."""
+_ALLOWED = re.compile(r"^allow it with --allow-\S+, or (?=(for every call )?)")
 
 
-def show_taken(output: Output, reply: Content, place: Place) -> None:
-    """The result of an ingest."""
+def show_taken(output: Output, reply: Content, place: Place, told: Collection[str] = ()) -> None:
+    """The result of an ingest; `told` is what was said on the way."""
     if output.json:
         output.document(reply)
         return
     parts = [part for part in _counts(reply) if part]
     if parts:
         passages = f"{reply['chunks']} passages" if reply["chunks"] != 1 else "1 passage"
-        written = f", {passages} written in {short_time(reply['duration_ms'])}" if reply["chunks"] else ""
+        written = f", {passages} written" if reply["chunks"] else ""
         output.line(f"✓ {place.words[:1].upper()}{place.words[1:]}: {', '.join(parts)}{written}")
     skipped: Sequence[Content] = reply["skipped"]
     for problem in skipped[:_NAMED]:
@@ -33,7 +35,12 @@ def show_taken(output: Output, reply: Content, place: Place) -> None:
     failed: Sequence[Content] = reply["failed"]
     if len(failed) > 1:  # One alone is the error.
         for problem in failed[:_NAMED]:
-            output.note(f"not taken in: {problem['source']}: {problem['message']}")
+            if _line(problem) not in told:
+                output.note(f"not taken in: {_line(problem)}")
+
+
+def _line(problem: Content) -> str:
+    return f"{problem['source']}: {problem['message']}"
 
 
 def _counts(reply: Content) -> Iterator[str]:
@@ -44,17 +51,28 @@ def _counts(reply: Content) -> Iterator[str]:
     yield f"{reply['removed']} removed" if reply["removed"] else ""
 
 
-def failure(reply: Content, origins: Origins, place: Place) -> LlmspellError | None:
+def failure(reply: Content, origins: Origins, place: Place, told: Collection[str] = ()) -> LlmspellError | None:
     """The error of a request whose documents were not all taken in, or that found none; None where all is well."""
     failed: Sequence[Content] = reply["failed"]
     if failed:
         worst = max(failed, key=lambda problem: exit_status(problem["code"]))
-        others = f"; {len(failed) - 1} more were not taken in either" if len(failed) > 1 else ""
+        if all(_line(problem) in told for problem in failed):
+            message = "1 document was" if len(failed) == 1 else f"{len(failed)} documents were"
+            message += " not taken in"
+        else:
+            others = f"; {len(failed) - 1} more were not taken in either" if len(failed) > 1 else ""
+            message = _line(worst) + others
         kind = ERRORS.get(worst["code"], LlmspellError)
         details: dict[str, object] = {"failed": list(failed), "taken": len(reply["ids"])}
         if worst["code"] in ("not_found", "forbidden"):
             details["path"] = worst["source"]
-        return kind(f"{worst['source']}: {worst['message']}{others}", hint=worst["hint"], details=details)
+        # What is allowed is a setting here: this command has no such option.
+        hint = (
+            None
+            if worst["hint"] is None
+            else _ALLOWED.sub(lambda found: "allow it " if found[1] else "", worst["hint"])
+        )
+        return kind(message, hint=hint, details=details)
     if reply["ids"] or reply["removed"]:
         return None
     named = ", ".join([*origins.paths, *origins.urls]) or "standard input"

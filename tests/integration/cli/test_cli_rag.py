@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def ids(target: list[str], *words: str) -> list[str]:
 
 def test_what_is_taken_in_is_found_and_told_with_its_place(target: list[str], pages: Path) -> None:
     taken = fine(rag(target, "ingest", "pages", *MODEL))
-    assert taken.startswith("✓ Collection 'default': 2 documents added, 2 passages written in ")
+    assert taken == "✓ Collection 'default': 2 documents added, 2 passages written\n"
     found = fine(rag(target, "search", "high water", "--method", "words"))
     assert found.splitlines()[0].startswith("[1] Tides: pages/tides.md:")
     assert "High water comes twice a day, an hour later each day." in found
@@ -191,7 +192,7 @@ def test_a_collection_is_cleared_after_a_question(target: list[str], pages: Path
     assert asked.out == "Remove collection 'default' with 2 documents? [y/N]: Cancelled\n"
     assert rag(target, "clear").status == 1
     assert rag(target, "clear", "--json").status == 2
-    assert fine(rag(target, "clear", stdin="y\n")).endswith("✓ Removed 2 documents (2 passages)\n") or True
+    assert "✓ Removed 2 documents (2 passages" in fine(rag(target, "clear", stdin="y\n"))
     assert fine(rag(target, "list")) == "No documents found\n"
 
 
@@ -216,10 +217,10 @@ def test_a_list_has_pages(target: list[str], home: Path) -> None:
 def test_another_model_embeds_everything_again_and_an_index_is_made_anew(target: list[str], pages: Path) -> None:
     fine(rag(target, "ingest", "pages", *MODEL))
     told = rag(target, "rebuild", "--model", "mock/b", "--json").document
-    assert (told["model"], told["chunks"]) == ("mock/b", 2)
+    assert (told["model"], told["chunks"]) == ("mock/b@mock", 2)
     assert fine(rag(target, "rebuild")).startswith("✓ Rebuilt collection 'default': ")
     (listed,) = rag(target, "collections", "--json").document["collections"]
-    assert listed["model"] == "mock/b"
+    assert listed["model"] == "mock/b@mock"
 
 
 @pytest.fixture
@@ -242,7 +243,7 @@ def test_an_ingest_that_is_interrupted_keeps_what_is_finished_and_goes_on(target
     assert done.status == 130, done.err
     assert done.error["code"] == "cancelled"
     assert "finished documents stay; the rest: llmspell " in done.error["hint"]
-    assert "rag ingest many" in done.error["hint"]
+    assert shlex.join([*target, "rag", "ingest", "many"]) in done.error["hint"]
     there = ids(target)
     assert 0 < len(there) < 60
     (many / "59.txt").unlink()

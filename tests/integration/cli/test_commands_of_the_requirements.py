@@ -231,8 +231,8 @@ def test_an_unknown_profile_is_answered_with_those_that_exist() -> None:
     assert (done.status, done.err) == (
         3,
         "Error: Builtin profile 'unknown' not found.\n"
-        "Available: minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers,"
-        " state, sessions\n"
+        "Available: minimal, development, ollama, candle, rag-development, rag-production, rag-performance, "
+        "providers, state, sessions\n"
         "Hint: llmspell config list-profiles\n",
     )
 

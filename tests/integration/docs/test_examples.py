@@ -548,8 +548,8 @@ def test_agent_documents_works(library: Reader) -> None:
     run = "llmspell run examples/agent_documents.lua -- --model mock/m "
     done = library.runs(run + """'call search-documents {"query": "start a kernel"}'""", apart=True)
     assert done.status == 0, done.err
-    assert 'looked for "start a kernel": 3 passages\n' in done.err
-    assert done.out.startswith("[mock/m] ")
+    assert 'looked for "start a kernel"\n' in done.err
+    assert done.out.startswith('[mock/m] {"passages": [')
     assert "usage: " in library.runs("llmspell run examples/agent_documents.lua").out
 
 

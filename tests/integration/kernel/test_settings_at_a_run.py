@@ -11,8 +11,8 @@ from tests.support.command_line import llmspell
 
 LISTS_ALL = "Hint: 'llmspell config validate' lists every problem\n"
 AVAILABLE = (
-    "Available: minimal, development, ollama, candle, rag-development, rag-production, rag-performance, providers,"
-    " state, sessions\n"
+    "Available: minimal, development, ollama, candle, rag-development, rag-production, rag-performance, "
+    "providers, state, sessions\n"
 )
 TEN_LINES = "\n" * 7
 

@@ -100,6 +100,7 @@ def test_choices_are_those_of_the_protocol() -> None:
     ("fields", "place"),
     [
         ({}, "tides"),
+        ({"line": 1}, "tides"),
         ({"title": "Tides"}, "Tides"),
         ({"title": "Tides", "line": 12, "section": "High water"}, "Tides, line 12, High water"),
         ({"source": "/x/tides.md", "line": 12}, "/x/tides.md:12"),
@@ -128,6 +129,7 @@ def test_an_excerpt_is_where_the_words_of_the_question_stand() -> None:
     assert len(found) <= 244
     assert excerpt(TEXT, "nothing of it").startswith("High water comes")
     assert excerpt("short\n  text", "x") == "short text"
+    assert excerpt("# Tides\n\n## High water #\n\nTwice a day.", "x") == "Tides: High water: Twice a day."
     assert excerpt("so:\n```sh\nmake\n```\nthen", "x") == "so: make then"
     assert len(excerpt("x" * 1000, "x")) <= 244
 
@@ -166,9 +168,9 @@ def test_what_was_taken_in_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
     show_taken(output, taken(added=3, changed=2, unchanged=40, removed=1, chunks=120), Place("notes", "acme"))
     show_taken(output, taken(unchanged=1), Place("notes", None))
     assert capsys.readouterr().out.splitlines() == [
-        "✓ Collection 'default': 1 document added, 1 passage written in 1.2 s",
+        "✓ Collection 'default': 1 document added, 1 passage written",
         "✓ Collection 'notes' of tenant 'acme': 3 documents added, 2 changed, 40 unchanged, 1 removed, "
-        "120 passages written in 1.2 s",
+        "120 passages written",
         "✓ Collection 'notes': 1 unchanged",
     ]
 
@@ -197,6 +199,35 @@ def test_what_was_not_taken_in_is_named_and_is_the_error(capsys: pytest.CaptureF
     nothing = failure(taken(ids=[]), origins, Place(None, None))
     assert isinstance(nothing, NotFound)
     assert nothing.message == "there is no document in docs"
+
+
+def test_what_was_told_on_the_way_is_not_told_again(capsys: pytest.CaptureFixture[str]) -> None:
+    origins = Origins.of(["docs"])
+    reply = taken(added=1, failed=[problem("/docs/a.txt"), problem("/docs/b.txt")])
+    told = {"/docs/a.txt: is no text", "/docs/b.txt: is no text"}
+    show_taken(Output(Options()), reply, Place(None, None), told)
+    assert capsys.readouterr().err == ""
+    error = failure(reply, origins, Place(None, None), told)
+    assert error is not None
+    assert (error.message, error.hint) == ("2 documents were not taken in", "another file")
+
+
+@pytest.mark.parametrize(
+    ("hint", "shown"),
+    [
+        ("allow it with --allow-net=a, or take it out of x", "take it out of x"),
+        (
+            "allow it with --allow-read=/a, or for every call in the setting x",
+            "allow it for every call in the setting x",
+        ),
+        (None, None),
+    ],
+)
+def test_a_hint_names_no_option_that_this_command_lacks(hint: str | None, shown: str | None) -> None:
+    blocked = RagProblem(source="http://a", code="forbidden", message="no", hint=hint)
+    error = failure(taken(failed=[blocked]), Origins.of(["http://a"]), Place(None, None))
+    assert error is not None
+    assert (error.message, error.hint) == ("http://a: no", shown)
 
 
 def test_what_was_removed_is_counted() -> None:
@@ -234,6 +265,7 @@ def test_paths_become_whole_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_pipe_gets_a_line_each_ten_percent(capsys: pytest.CaptureFixture[str]) -> None:
     with RagProgressView(Output(Options()), "rag ingest") as view:
         view.show(progress(stage="looking", documents=None, documents_done=0, bytes=None, rate=None, eta_s=None))
+        view.show(progress(bytes_done=30_000, rate=None))
         for done in (0, 9_000, 40_000, 41_000, 100_000):
             view.show(progress(bytes_done=done))
     lines = capsys.readouterr().err.splitlines()
@@ -244,11 +276,11 @@ def test_a_pipe_gets_a_line_each_ten_percent(capsys: pytest.CaptureFixture[str])
 def test_programs_get_every_step_as_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     with RagProgressView(Output(Options(output="json")), "rag ingest") as view:
         view.show(progress(warning="the index was damaged"))
-    event = json.loads(capsys.readouterr().err)
+    warning, event = map(json.loads, capsys.readouterr().err.splitlines())
+    assert warning == {"warning": "the index was damaged"}
     assert (event["event"], event["command"], event["phase"]) == ("progress", "rag ingest", "embedding")
     assert (event["documents_done"], event["documents"], event["rate"]) == (12, 98, 41.6)
-    assert event["warning"] == "the index was damaged"
-    assert not {"seq", "stage"} & set(event)
+    assert not {"seq", "stage", "warning"} & set(event)
 
 
 def test_a_warning_on_the_way_is_told_once_it_comes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,10 +85,12 @@ def test_a_file_of_a_page_is_used_on_it(page: Path) -> None:
     for one in blocks:
         if one.title and not one.title.endswith(".toml"):
             typed = [line for other in blocks if other.language in ("console", "sh") for line in commands(other)]
-            # A setting of the page may name the directory that it is in.
+            # A command or a setting of the page may name the directory that it is in.
             settings = [other.text for other in blocks if other.language == "toml"]
-            folder = f'"{Path(one.title).parent}"'
-            is_used = any(one.title in line for line in typed) or any(folder in text for text in settings)
+            folder = str(Path(one.title).parent)
+            is_named = any(folder in line.split() for line in typed if folder != ".")
+            is_set = any(f'"{folder}"' in text for text in settings)
+            is_used = any(one.title in line for line in typed) or is_named or is_set
             assert is_used, f"{one.place}: nothing on the page uses {one.title}"
 
 
