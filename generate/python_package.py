@@ -17,6 +17,7 @@ from generate.python_client import described_callable, described_class
 from llmspell.synchronous.agents import Agent, Agents
 from llmspell.synchronous.kernel import Kernel
 from llmspell.synchronous.models import Models
+from llmspell.synchronous.rag import Rag
 from llmspell.synchronous.reply import Reply
 from llmspell.synchronous.tools import Tools
 
@@ -45,6 +46,11 @@ PARTS: tuple[tuple[str, type, tuple[str, ...]], ...] = (
     ("kernel.models", Models, ("list", "info", "ps", "pull", "load", "unload")),
     ("kernel.agents", Agents, ("create", "list")),
     ("kernel.tools", Tools, ("list", "info", "invoke")),
+    (
+        "kernel.rag",
+        Rag,
+        ("ingest", "search", "ask", "stream", "list", "collections", "stats", "delete", "clear", "rebuild"),
+    ),
 )
 
 
@@ -82,9 +88,14 @@ def _body() -> Iterator[str]:
     yield "## Agents\n"
     yield from described_class("llmspell.Agent", Agent, ("execute", "stream", "info", "reset", "delete"), is_made=False)
     yield from described_class("llmspell.AgentAnswer", llmspell.AgentAnswer, (), is_made=False)
+    yield "## Documents\n"
+    yield "**`llmspell.Document`** is a text, a map such as"
+    yield '`{"text": "…", "id": "note"}`, or a `RagDocument`.\n'
+    yield from described_class("llmspell.RagAnswer", llmspell.RagAnswer, ("text",), is_made=False)
     yield "## Progress\n"
     yield from described_class("llmspell.Display", llmspell.Display, ("show", "close"), is_made=False)
-    yield "**`llmspell.Step`** is one of `PullStep`, `LoadingStep`, `PrefillStep` and `ToolProgress` of the protocol.\n"
+    yield "**`llmspell.Step`** is one of `PullStep`, `LoadingStep`, `PrefillStep`, `ToolProgress` and"
+    yield "`RagProgress` of the protocol.\n"
     yield from described_class("llmspell.Bar", llmspell.Bar, (), is_made=True)
     yield "## asyncio\n"
     yield "`llmspell.AsyncKernel`, `llmspell.AsyncAgent` and `llmspell.AsyncReply` have the same members: what waits is"

@@ -21,7 +21,7 @@ WORDS = (
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
     (r"\banext\(", "next("),
-    (r"\bAsync(Kernel|Reply|Models|Agents?|Tools|Asking|Client|Pending|Iterator)\b", r"\1"),
+    (r"\bAsync(Kernel|Reply|Models|Agents?|Tools|Rag|Asking|Client|Pending|Iterator)\b", r"\1"),
     (r"\b__a(enter|exit|iter|next)__\b", r"__\1__"),
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\bconnect_async\b", "connect"),

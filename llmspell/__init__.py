@@ -17,8 +17,8 @@ from llmspell.asynchronous.kernel import AsyncKernel
 from llmspell.asynchronous.reply import AsyncReply
 from llmspell.connecting import connect, connect_async
 from llmspell.progress import Bar, Display, Step
-from llmspell.requests import Asked, Permissions, Prompt, Sampling
-from llmspell.results import AgentAnswer, Answer, CellResult, ScriptResult, Vectors
+from llmspell.requests import Asked, Document, Permissions, Prompt, Sampling
+from llmspell.results import AgentAnswer, Answer, CellResult, RagAnswer, ScriptResult, Vectors
 from llmspell.synchronous.agents import Agent
 from llmspell.synchronous.kernel import Kernel
 from llmspell.synchronous.reply import Reply
@@ -36,10 +36,12 @@ __all__ = [
     "Bar",
     "CellResult",
     "Display",
+    "Document",
     "Kernel",
     "LlmspellError",
     "Permissions",
     "Prompt",
+    "RagAnswer",
     "Reply",
     "Sampling",
     "ScriptResult",

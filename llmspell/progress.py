@@ -12,10 +12,11 @@ from typing import Any, Literal, Protocol
 
 from llmspell.results import decoded
 from llmspell_protocol.areas.model import PullStep
+from llmspell_protocol.areas.rag import RagProgress
 from llmspell_protocol.areas.stream import LoadingStep, PrefillStep
 from llmspell_protocol.areas.tool import ToolProgress
 
-Step = PullStep | LoadingStep | PrefillStep | ToolProgress
+Step = PullStep | LoadingStep | PrefillStep | ToolProgress | RagProgress
 """What a kernel tells of its work before the reply."""
 
 
@@ -83,6 +84,8 @@ class Following:
 
 def step_of(content: Mapping[str, Any]) -> Step:
     """The class of a step by what it says."""
+    if "stage" in content:
+        return decoded(RagProgress, content)
     phase = content.get("phase")
     if phase == "loading":
         return decoded(LoadingStep, content)
@@ -109,6 +112,8 @@ class Bar:
             self._draw(f"{self._about}: reading", step.processed, step.total, "tokens")
         elif isinstance(step, LoadingStep):
             self._draw(f"{self._about}: {step.notice or 'loading'}", 0, None, "")
+        elif isinstance(step, RagProgress):
+            self._draw(f"{self._about}: {step.stage}", step.documents_done, step.documents, "documents")
         else:
             self._draw(f"{self._about}: {step.message}", 0, None, "")
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypedDict
 
+from llmspell_protocol.areas.rag import RagDocument
 from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import InvalidRequest, NotFound
 from llmspell_protocol.models import ChatMessage, SamplingOptions, Speculation
 from llmspell_protocol.request_options import EVERYTHING, RequestOptions
 from llmspell_protocol.schema_fields import schema_of_fields
+from llmspell_protocol.user_home import expanded_user
 
 Prompt = str | Sequence[ChatMessage | Mapping[str, Any]]
 """A question, or a conversation whose last message is to be answered."""
 Permissions = Mapping[str, Sequence[str]]
 """What a script may touch: `{"read": ["data"], "net": ["example.org"]}`, with `*` for everything of the kind."""
+
+Document = str | RagDocument | Mapping[str, Any]
+"""A text to be found again, alone or with id, title and metadata."""
 
 
 class Sampling(TypedDict, total=False):
@@ -96,6 +102,39 @@ def sampling_content(options: Mapping[str, Any]) -> dict[str, Any]:
 def schema_content(schema: Mapping[str, Any] | str | None) -> Mapping[str, Any] | None:
     """A JSON Schema from either of its forms; raises as `schema_of_fields`."""
     return schema_of_fields(schema, "schema") if isinstance(schema, str) else schema
+
+
+def documents_content(documents: Sequence[Document]) -> list[dict[str, Any]]:
+    """Texts to take in.
+
+    Raises:
+        InvalidRequest: they are no list, or one of them is no text and has none.
+    """
+    if isinstance(documents, (str, Mapping)):
+        raise InvalidRequest("documents has to be a list", hint="documents=[text]")
+    found = [{"text": one} if isinstance(one, str) else without_absent(to_content(one)) for one in documents]
+    for number, one in enumerate(found, 1):
+        if not isinstance(one.get("text"), str):
+            raise InvalidRequest(f"document {number} has no text", hint='{"text": "…", "id": "note"}')
+    return found
+
+
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+
+
+def origins_content(sources: Sequence[str | Path], *, local: bool) -> dict[str, list[str]]:
+    """Files, directories and addresses, split by what they are; `local`: paths are of this process's machine.
+
+    Raises:
+        InvalidRequest: they are no list.
+    """
+    if isinstance(sources, (str, Path)):
+        raise InvalidRequest("sources has to be a list", hint="sources=[path]")
+    urls = [one for one in sources if isinstance(one, str) and _ADDRESS.match(one)]
+    paths = [os.fspath(one) for one in sources if one not in urls]
+    if local:  # The kernel's directory is another one.
+        paths = [os.path.abspath(expanded_user(path, os.environ)) for path in paths]
+    return {"paths": paths, "urls": urls}
 
 
 def without_absent(content: Mapping[str, Any]) -> dict[str, Any]:

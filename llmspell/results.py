@@ -1,4 +1,4 @@
-"""What the client returns: replies as the protocol's own classes, and four of its own that a notebook can show.
+"""What the client returns: replies as the protocol's own classes, and five of its own that a notebook can show.
 
 Knows contents of replies, not how they came.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get
 
 from llmspell_protocol.areas.agent import AgentExecuteReply
 from llmspell_protocol.areas.model_texts import ModelEmbedReply
+from llmspell_protocol.areas.rag import RagAskReply
 from llmspell_protocol.client.events import Output, Reply
 from llmspell_protocol.models import ChatResult
 
@@ -62,6 +63,17 @@ class AgentAnswer(_Shown, AgentExecuteReply):
     """An agent's finished turn: `AgentExecuteReply`, which `str` and a notebook show as its text."""
 
     __slots__ = ()
+
+
+class RagAnswer(_Shown, RagAskReply):
+    """An answer from documents: `RagAskReply`, which `str` and a notebook show as its text."""
+
+    __slots__ = ()
+
+    @property
+    def text(self) -> str:
+        """What the model said; where `found` is false it was not asked, and this is empty."""
+        return self.answer or ""
 
 
 class Vectors(ModelEmbedReply):

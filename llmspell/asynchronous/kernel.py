@@ -1,4 +1,4 @@
-"""A running kernel as a Python program sees it: ask its models, run scripts in it, and its models, agents and tools."""
+"""A running kernel as a Python program sees it: ask its models, run scripts in it, and what it has."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Literal, Unpack, overload
 from llmspell.asynchronous.agents import AsyncAgents
 from llmspell.asynchronous.asking import AsyncAsking
 from llmspell.asynchronous.models import AsyncModels
+from llmspell.asynchronous.rag import AsyncRag
 from llmspell.asynchronous.reply import AsyncReply
 from llmspell.asynchronous.tools import AsyncTools
 from llmspell.progress import MakeDisplay
@@ -48,6 +49,8 @@ class AsyncKernel:
         """Conversations that the kernel remembers: `create`, `list`."""
         self.tools = AsyncTools(self._asking)
         """Tools: `list`, `info`, `invoke`."""
+        self.rag = AsyncRag(self._asking)
+        """Documents: `ingest`, `search`, `ask`, `stream`, and what keeps them in order."""
 
     def __repr__(self) -> str:
         state = "closed" if self._asking.closed else "lost" if self._client.lost is not None else "connected"

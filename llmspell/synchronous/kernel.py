@@ -1,5 +1,5 @@
 # Written from llmspell/asynchronous/kernel.py by `make schemas`.
-"""A running kernel as a Python program sees it: ask its models, run scripts in it, and its models, agents and tools."""
+"""A running kernel as a Python program sees it: ask its models, run scripts in it, and what it has."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from llmspell.results import Answer, CellResult, ScriptResult, Vectors
 from llmspell.synchronous.agents import Agents
 from llmspell.synchronous.asking import Asking
 from llmspell.synchronous.models import Models
+from llmspell.synchronous.rag import Rag
 from llmspell.synchronous.reply import Reply
 from llmspell.synchronous.tools import Tools
 from llmspell_protocol.areas.kernel import KernelStatusReply
@@ -49,6 +50,8 @@ class Kernel:
         """Conversations that the kernel remembers: `create`, `list`."""
         self.tools = Tools(self._asking)
         """Tools: `list`, `info`, `invoke`."""
+        self.rag = Rag(self._asking)
+        """Documents: `ingest`, `search`, `ask`, `stream`, and what keeps them in order."""
 
     def __repr__(self) -> str:
         state = "closed" if self._asking.closed else "lost" if self._client.lost is not None else "connected"

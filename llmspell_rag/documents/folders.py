@@ -85,7 +85,7 @@ class _Walk:
             if reason is not None:
                 # What is hidden, ignored or not asked for is much, and meant.
                 if reason:
-                    yield Skipped(shown, reason)
+                    yield Skipped(_legible(shown), reason)
             elif is_directory:
                 yield from self._inner(descriptor, name, inner, ignoring)
             else:
@@ -123,6 +123,8 @@ class _Walk:
             return self._link(inner)
         if not is_directory and not stat.S_ISREG(mode):
             return "it is no plain file"
+        if not _is_text(name):  # It could neither be stored nor found again.
+            return "its name is not UTF-8: rename it"
         return None
 
     def _link(self, inner: str) -> str:
@@ -171,6 +173,19 @@ def _taken(path: str, found: os.stat_result, wanted: Walk, kind: str) -> Found |
     if not found.st_size:
         return Skipped(path, "it is empty")
     return Found(path, found.st_size, found.st_mtime_ns, kind)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is UTF-8: other bytes are lone surrogates, which nothing can be sent or stored with."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _legible(name: str) -> str:
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _is_ignored(inner: str, ignoring: tuple[tuple[str, Any], ...]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from llmspell_cli.commands.rag.requests import Place, ask_rag, place_options
+from llmspell_cli.commands.rag.requests import Place, ask_rag, demand_named, place_options
 from llmspell_cli.connect import session
 from llmspell_cli.invocation import Options
 from llmspell_cli.options import Command, format_option
@@ -28,6 +28,8 @@ def stats(options: Options, place: Place) -> None:
     output = Output(options)
     with session(options, output) as opened:
         reply = ask_rag(opened, "stats", **place.fields)
+        if not reply["documents"]:
+            demand_named(opened, place)
     if output.json:
         output.document(reply)
         return

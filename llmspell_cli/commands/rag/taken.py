@@ -11,6 +11,7 @@ from llmspell_cli.session import Content
 from llmspell_cli.terminal.output import Output
 from llmspell_cli.terminal.text import size
 from llmspell_protocol.errors import ERRORS, LlmspellError, NotFound, exit_status
+from llmspell_protocol.rag.problems import problem_line
 
 _NAMED = 5
 """Files that are named of those that are no documents."""
@@ -40,7 +41,7 @@ def show_taken(output: Output, reply: Content, place: Place, told: Collection[st
 
 
 def _line(problem: Content) -> str:
-    return f"{problem['source']}: {problem['message']}"
+    return problem_line(problem["source"], problem["message"])
 
 
 def _counts(reply: Content) -> Iterator[str]:

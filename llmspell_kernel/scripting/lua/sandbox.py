@@ -250,7 +250,7 @@ class Sandbox:
             if name in OF_SESSIONS:
                 return f"{name} needs runtime.sessions.enabled = true: llmspell -p sessions …"
             if name in OF_RAG:
-                return f"{name} needs rag.enabled = true: llmspell -p rag-dev …"
+                return f"{name} needs rag.enabled = true: llmspell config set rag.enabled true, or -p rag-dev"
             if level is not None:
                 return f"'{name}' needs engines.lua.stdlib = \"{level}\" or more"
             names = [key.decode("utf-8", "replace") for key in self._core["global_names"](self._environment).values()]

@@ -137,7 +137,7 @@ class Collections:
             # Only with a file there is a directory.
             from llmspell_storage.directories import private_directory
 
-            private_directory(path.parent)
+            private_directory(path.parent, "rag.vector_storage.persistence_path or LLMSPELL_HOME")
         child, self._spawned = self._spawned or self._spawn(), None
         calls = Calls(child)
         wanted = Open(path=None if path is None else str(path), settings=settings)

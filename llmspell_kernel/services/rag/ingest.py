@@ -31,6 +31,7 @@ from llmspell_protocol.errors import InvalidRequest, LlmspellError, NotFound
 from llmspell_protocol.rag.documents import Document, Known
 from llmspell_protocol.rag.ops import AnswerKnown, AskKnown, Create, Delete, Deleted, Described
 from llmspell_protocol.rag.places import Place
+from llmspell_protocol.rag.problems import problem_line
 
 if TYPE_CHECKING:
     from llmspell_kernel.services.tools.service import ToolsService
@@ -333,7 +334,7 @@ class Ingest:
     def _fail(self, source: Source, error: LlmspellError) -> None:
         self._failed.append(problem_of(source.name, error))
         self._done(source)
-        self._progress.tell("reading", source.name, warning=f"{source.name}: {error.message}")
+        self._progress.tell("reading", source.name, warning=problem_line(source.name, error.message))
 
     def _done(self, source: Source) -> None:
         self._progress.documents_done += 1

@@ -143,8 +143,8 @@ class Watch:
         content = {"time": time_text(time.time()), "action": action, "place": place, "query": query, "hits": hits}
         try:
             await asyncio.to_thread(_write_dump, debug.debug_dump_path, content)
-        except OSError as error:
-            log.warning("a dump can't be written below %s: %s", debug.debug_dump_path, error.strerror)
+        except (OSError, ConfigError) as error:
+            log.warning("a dump can't be written below %s: %s", debug.debug_dump_path, _why(error))
 
     def close(self) -> None:
         """Ends the timer."""
@@ -190,9 +190,9 @@ class Watch:
             async with self._writing:
                 # What was done is written, whether or not its request is still wanted.
                 await asyncio.shield(asyncio.to_thread(_append, path, line))
-        except OSError as error:
+        except (OSError, ConfigError) as error:
             raise ConfigError(
-                f"the audit log {path} can't be written: {error.strerror}",
+                f"the audit log {path} can't be written: {_why(error)}",
                 hint="change rag.security.audit_log_path, or set rag.security.enable_audit_logging = false",
                 details={"key": "rag.security.audit_log_path"},
             ) from None
@@ -223,6 +223,11 @@ class Watch:
 
 
 _VALIDATION = "rag.security.enable_input_validation"
+
+
+def _why(error: OSError | ConfigError) -> str:
+    """What is in the way: of a directory that can't be made its sentence, of a file what the system says."""
+    return error.message if isinstance(error, ConfigError) else error.strerror or str(error)
 
 
 def _append(path: Path, line: str) -> None:

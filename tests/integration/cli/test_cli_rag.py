@@ -71,6 +71,21 @@ def test_a_directory_taken_in_again_is_looked_at_and_what_has_changed_is_written
     assert forced["changed"] == 1
 
 
+def test_a_document_that_is_damaged_is_named_once(target: list[str], pages: Path) -> None:
+    (pages / "bad.pdf").write_text("%PDF-1.4 broken")
+    taken = rag(target, "ingest", "pages", *MODEL)
+    assert taken.status == 2
+    (warning,) = (line for line in taken.err.splitlines() if line.startswith("Warning: "))
+    assert warning.count("bad.pdf") == 1
+
+
+def test_figures_of_a_collection_that_is_not_there_are_an_error(target: list[str], pages: Path) -> None:
+    fine(rag(target, "stats"))
+    wrong = rag(target, "stats", "--collection", "nope")
+    assert (wrong.status, wrong.out) == (3, "")
+    assert wrong.err.startswith("Error: there is no collection 'nope'")
+
+
 def test_patterns_choose_files(target: list[str], pages: Path) -> None:
     (pages / "notes.txt").write_text("The harbour is full.")
     fine(rag(target, "ingest", "pages", *MODEL, "--include", "*.md", "--exclude", "sub/**"))

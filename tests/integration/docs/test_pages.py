@@ -33,7 +33,8 @@ SCRIPTS = [
 """What has Lua in it and says nothing of kernels is followed in both modes."""
 
 
-SEARCHING = ROOT / "docs" / "guide" / "rag.md"
+DOCUMENTS = ROOT / "docs" / "guide" / "rag.md"
+SEARCHING = (DOCUMENTS, ROOT / "docs" / "guide" / "python.md")
 """What needs a model that makes vectors, too, and so a kernel of its own."""
 
 
@@ -48,8 +49,8 @@ def test_what_a_page_says_works_as_it_says(
     page: Path, tmp_path: Path, models: Path, neighbour: Reader, request: pytest.FixtureRequest
 ) -> None:
     to_do = _to_do(page)
-    with reader(tmp_path, request.getfixturevalue("searching_models") if page == SEARCHING else models) as one:
-        if page == SEARCHING:
+    with reader(tmp_path, request.getfixturevalue("searching_models") if page in SEARCHING else models) as one:
+        if page == DOCUMENTS:
             assert one.runs("llmspell kernel start --daemon --port 0").status == 0
         elif not _is_about_kernels(to_do):
             one.joins(neighbour)
@@ -63,6 +64,6 @@ def test_what_a_page_says_works_as_it_says(
 def test_what_a_page_says_of_scripts_works_without_a_kernel_too(
     page: Path, tmp_path: Path, models: Path, request: pytest.FixtureRequest
 ) -> None:
-    with reader(tmp_path, request.getfixturevalue("searching_models") if page == SEARCHING else models) as one:
+    with reader(tmp_path, request.getfixturevalue("searching_models") if page in SEARCHING else models) as one:
         for snippet in _to_do(page):
             one.follows(snippet)

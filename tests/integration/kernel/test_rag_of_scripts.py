@@ -184,7 +184,7 @@ def test_without_rag_there_is_no_global(tmp_path: Path) -> None:
         assert rag.ran("return {RAG == nil, pcall(function() return RAG.search('x') end)}")[:2] == [True, False]
         with pytest.raises(ScriptError) as failed:
             rag.ran("RAG.search('x')")
-    assert failed.value.hint == "RAG needs rag.enabled = true: llmspell -p rag-dev …"
+    assert failed.value.hint == "RAG needs rag.enabled = true: llmspell config set rag.enabled true, or -p rag-dev"
 
 
 def test_a_context_from_before_rag_was_switched_off_is_told_so(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command_line import llmspell
+from tests.support.embedder import with_embedder
 from tests.support.rag_kernel import Rag, rag_kernel
 
 pytestmark = pytest.mark.slow
@@ -72,6 +74,23 @@ def test_each_way_of_cutting_works_with_the_model(rag: Rag, strategy: str) -> No
     hit = rag("search", query="remedy for a sore throat", method="vectors", **place)["hits"][0]
     assert "salt water" in hit["text"]
     assert text[hit["start"] : hit["end"]] == hit["text"]
+
+
+@pytest.mark.parametrize("profile", ["rag-dev", "rag-prod", "rag-perf"])
+def test_a_profile_without_its_vendor_s_key_takes_the_installed_model_and_says_so(
+    home: Path, profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with_embedder(home / "models")
+    settings = home / "settings.toml"
+    # Where the larger profiles keep documents may be a place that others use.
+    settings.write_text(f'extends = "{profile}"\n[rag.vector_storage]\npersistence_path = "{home}/vectors"\n')
+    asked = ("--config", str(settings), "--embedded", "rag")
+    done = llmspell(*asked, "ingest", "-", "--id", "a", "--tenant", "t", stdin=PASSAGES[0])
+    assert done.status == 0, done.err
+    assert f"vectors are made by {MODEL}, on this machine" in done.err
+    found = llmspell(*asked, "search", "Which animals hibernate?", "--tenant", "t", "--json").document
+    assert [hit["document"] for hit in found["hits"]] == ["a"]
 
 
 def test_what_is_unchanged_needs_no_model(rag: Rag, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from llmspell.requests import Asked, Sampling, chat_content, generate_content, s
 from llmspell.results import decoded, result_of
 from llmspell_protocol.areas.action import Action
 from llmspell_protocol.areas.model import ACTIONS, EngineHealth, ModelPsReply, ModelStatusReply, PullStep
+from llmspell_protocol.areas.rag import ACTIONS as RAG_ACTIONS
+from llmspell_protocol.areas.rag import RagProgress
 from llmspell_protocol.areas.stream import LoadingStep, PrefillStep
 from llmspell_protocol.areas.tool import ToolProgress
 from llmspell_protocol.client.events import Reply
@@ -90,7 +92,7 @@ def test_of_several_classes_the_one_is_taken_whose_fields_are_there() -> None:
     assert isinstance(reply.backends["candle"], EngineHealth)
 
 
-@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
+@pytest.mark.parametrize("action", [*ACTIONS.values(), *RAG_ACTIONS.values()], ids=[*ACTIONS, *RAG_ACTIONS])
 def test_every_reply_of_the_protocol_can_be_read(action: Action) -> None:
     decoded(action.reply, {})
 
@@ -100,6 +102,7 @@ def test_a_step_is_told_by_its_phase() -> None:
     assert isinstance(step_of({"phase": "prefill", "processed": 1, "total": 2}), PrefillStep)
     assert isinstance(step_of({"phase": "downloading", "bytes_downloaded": 1}), PullStep)
     assert isinstance(step_of({"message": "half", "figures": {}}), ToolProgress)
+    assert isinstance(step_of({"stage": "reading", "documents_done": 1, "documents": 2}), RagProgress)
 
 
 def test_a_program_without_a_terminal_is_shown_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,7 @@ EXACTLY: dict[str, dict[str, Any]] = {
     "rag-development": {
         "runtime.log_level": "debug",
         **clouds("gpt-3.5-turbo", "claude-3-haiku-20240307", 2000),
+        "providers.candle.provider_type": "candle",
         "rag.enabled": True,
         "rag.multi_tenant": False,
         **table("rag.vector_storage", dimensions=384, backend="hnsw", persistence_path=None, max_memory_mb=512),
@@ -107,6 +108,7 @@ EXACTLY: dict[str, dict[str, Any]] = {
     "rag-production": {
         "runtime.log_level": "info",
         **clouds("gpt-4", "claude-3-5-sonnet-20241022", 4000),
+        "providers.candle.provider_type": "candle",
         "rag.enabled": True,
         "rag.multi_tenant": True,
         **table("rag.vector_storage", dimensions=768, backend="hnsw", max_memory_mb=4096),
@@ -131,6 +133,7 @@ EXACTLY: dict[str, dict[str, Any]] = {
         "runtime.log_level": "info",
         "providers.default_provider": "openai",
         **provider("openai", "gpt-4", 4000),
+        "providers.candle.provider_type": "candle",
         "rag.enabled": True,
         "rag.multi_tenant": False,
         **table("rag.vector_storage", dimensions=1536, backend="hnsw", max_memory_mb=8192),

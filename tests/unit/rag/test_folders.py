@@ -64,6 +64,17 @@ def test_what_is_no_document_is_told_with_the_reason(tmp_path: Path) -> None:
     }
 
 
+def test_names_that_are_not_utf_8_are_told_so_that_they_can_be_read(tmp_path: Path) -> None:
+    made(tmp_path, "ok.md")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.md")).write_text("coffee")
+    below = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xff"))
+    below.mkdir()
+    (below / "x.md").write_text("x")
+    assert found(tmp_path) == ["ok.md"]
+    said = "its name is not UTF-8: rename it"
+    assert skipped(tmp_path) == {"caf\\xe9.md": said, "d\\xff": said}
+
+
 def test_globs_include_and_exclude(tmp_path: Path) -> None:
     made(tmp_path, "a.md", "docs/b.md", "docs/deep/c.md", "docs/d.txt", "docs/old/e.md", "x.odd")
     assert found(tmp_path, include=["*.md"]) == ["a.md", "docs/b.md", "docs/deep/c.md", "docs/old/e.md"]

@@ -25,3 +25,6 @@ def test_a_place_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Path) ->
     with pytest.raises(ConfigError, match=f"cannot use the directory {in_the_way}: it is a file") as caught:
         private_directory(in_the_way / "home")
     assert "LLMSPELL_HOME" in str(caught.value.hint)
+    with pytest.raises(ConfigError) as caught:
+        private_directory(in_the_way / "home" / "deep", "rag.vector_storage.persistence_path")
+    assert caught.value.hint == "set rag.vector_storage.persistence_path to a directory that you may write to"

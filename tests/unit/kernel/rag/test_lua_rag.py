@@ -423,4 +423,4 @@ def test_without_rag_the_global_is_nil_and_the_hint_says_how_to_have_it() -> Non
     bench = LuaBench(rag=False)
     assert bench.value("return RAG == nil") is True
     failure = bench.failure("RAG.search('x')")
-    assert failure.hint == "RAG needs rag.enabled = true: llmspell -p rag-dev …"
+    assert failure.hint == "RAG needs rag.enabled = true: llmspell config set rag.enabled true, or -p rag-dev"

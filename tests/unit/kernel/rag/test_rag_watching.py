@@ -82,6 +82,23 @@ def test_an_audit_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None
         bench.do()
 
 
+def test_an_audit_log_whose_directory_cannot_be_made_names_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    bench = Bench(tmp_path, f'[rag.security]\nenable_audit_logging = true\naudit_log_path = "{tmp_path}/file/a.log"\n')
+    with pytest.raises(ConfigError, match="it is a file") as caught:
+        bench.do()
+    assert "rag.security.audit_log_path" in str(caught.value.hint)
+
+
+def test_a_dump_that_cannot_be_written_is_a_warning_and_not_the_search_s_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    bench = Bench(tmp_path, f'[rag.debug]\nsave_debug_dumps = true\ndebug_dump_path = "{tmp_path}/file/dumps"\n')
+    asyncio.run(bench.watch.dump("search", "x", {}, []))
+    assert "it is a file" in caplog.text
+
+
 def test_operations_are_limited_for_each_tenant_where_that_is_wanted(tmp_path: Path) -> None:
     bench = Bench(tmp_path, "[rag.security]\nenable_rate_limiting = true\nrate_limit_per_user = 2\n")
     bench.do(tenant="a", times=2)
