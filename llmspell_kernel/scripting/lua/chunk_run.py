@@ -38,7 +38,7 @@ def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
         if not frame["shows_value"]:
             raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
         data = value.first
-    answer = {"op": "done", "value": data, "text": value.text, "values": value.count}
+    answer = {"op": "done", "value": data, "text": value.text, "values": value.count, "problem": value.problem}
     if value.bundle is not None:
         answer["bundle"] = value.bundle
     if sandbox.host.payloads:
