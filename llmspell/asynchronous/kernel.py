@@ -230,6 +230,7 @@ class AsyncKernel:
             result_repr=content.get("result_repr"),
             execution_count=int(content.get("execution_count") or 0),
             outputs=tuple(shown),
+            problem=content.get("result_problem"),
         )
 
     async def status(self) -> KernelStatusReply:

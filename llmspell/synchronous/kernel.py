@@ -229,6 +229,7 @@ class Kernel:
             result_repr=content.get("result_repr"),
             execution_count=int(content.get("execution_count") or 0),
             outputs=tuple(shown),
+            problem=content.get("result_problem"),
         )
 
     def status(self) -> KernelStatusReply:
