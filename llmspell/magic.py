@@ -18,7 +18,7 @@ from IPython.display import clear_output
 from llmspell.connecting import connect
 from llmspell.synchronous.kernel import Kernel
 from llmspell_protocol.client.events import Output
-from llmspell_protocol.errors import KernelUnreachable, LlmspellError, Unsupported
+from llmspell_protocol.errors import KernelUnreachable, LlmspellError, ScriptError, Unsupported
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 """A widget's own messages do not reach this notebook, which would show that it knows no such widget."""
@@ -75,7 +75,10 @@ class LlmspellMagics(Magics):
                 show = _Shown(self._notebook, failing.shown.extend)
                 # Not `execution_count`, which some versions of IPython raise before the cell runs and some behind it.
                 name = f"In[{len(self._notebook.user_ns['In']) - 1}]"
-                value = kernel.run_cell(text, name=name, on_output=show, on_input=self._reader).result
+                done = kernel.run_cell(text, name=name, on_output=show, on_input=self._reader)
+                if "o" in options and done.problem is not None:
+                    raise ScriptError(f"'{options['o']}' was not set: the value has no form as data: {done.problem}")
+                value = done.result
         if "o" in options:
             self._notebook.push({options["o"]: value})
 

@@ -128,6 +128,8 @@ class CellResult:
     execution_count: int
     outputs: Sequence[Output]
     """streams, displays and the value, as they came"""
+    problem: str | None = None
+    """why the value has no form as data, and `result` is None"""
 
 
 def result_of(kind: type[Result], reply: Reply) -> Result:

@@ -214,6 +214,7 @@ _NOT_SHOWN = (
     "output",
     "result_repr",
     "values",
+    "result_problem",
     "script",
     "script_length",
     "args_count",

@@ -20,6 +20,7 @@ from llmspell.synchronous.tools import Tools
 from llmspell_protocol.areas.kernel import KernelStatusReply
 from llmspell_protocol.client.events import Delta, Event, Output
 from llmspell_protocol.client.sync import Client, OnInput
+from llmspell_protocol.errors import ScriptError
 from llmspell_protocol.request_options import RequestOptions
 
 OnOutput = Callable[[str, str], object]
@@ -155,7 +156,8 @@ class Kernel:
         `on_output` is told what it prints when it prints it; `on_input` answers what it reads, which is else empty.
 
         Raises:
-            ScriptError: the script failed; `details` has the line, and `output` what it had printed.
+            ScriptError: the script failed, or its result has no form as data; `details` has the line, and `output` what
+                it had printed.
             LlmspellError: it could not be run.
         """
         code, file_name, path = script_source(script)
@@ -181,10 +183,13 @@ class Kernel:
             "execute_request", _code(code, store=False), options=options, timeout_s=timeout_s, on_input=on_input
         )
         content = (self._asking.followed(pending, "", take)).content
+        output = "".join(printed["stdout"])
+        if (problem := content.get("result_problem")) is not None:
+            raise ScriptError(f"the script's result has no form as data: {problem}", details={"output": output})
         return ScriptResult(
             result=content.get("result"),
             result_repr=content.get("result_repr"),
-            output="".join(printed["stdout"]),
+            output=output,
             errors="".join(printed["stderr"]),
             exit_code=int(content.get("exit_code") or 0),
             duration_ms=float(content.get("duration_ms") or 0),
@@ -227,6 +232,7 @@ class Kernel:
             result_repr=content.get("result_repr"),
             execution_count=int(content.get("execution_count") or 0),
             outputs=tuple(shown),
+            problem=content.get("result_problem"),
         )
 
     def status(self) -> KernelStatusReply:

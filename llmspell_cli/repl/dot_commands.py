@@ -25,7 +25,7 @@ from llmspell_cli.terminal.visible import visible
 from llmspell_protocol.errors import InvalidRequest, NotFound
 from llmspell_protocol.user_home import expanded_user
 
-_COMMAND = re.compile(r"\.[A-Za-z?]|(db|debug):\s*[A-Za-z]+(\s+[^(\s].*)?\Z", re.DOTALL)
+_COMMAND = re.compile(r"\.[A-Za-z?]|(db|debug):\s*([A-Za-z]+(\s+[^(\s].*)?)?\Z", re.DOTALL)
 DEBUGGER_WORDS = ("db:", "debug:")
 _WORDS = {"exit": ".exit", "quit": ".exit", "help": ".help"}
 _SHOWN_CHARACTERS = 60
@@ -150,7 +150,7 @@ class DotCommands:
             LlmspellError: it failed.
         """
         if text.lstrip().startswith(DEBUGGER_WORDS):
-            return Done(self._debug(text))
+            return Done(self._debug("help" if text.strip() in DEBUGGER_WORDS else text))
         plain = plain_word(text)
         word, _, rest = (_WORDS[plain] if plain else text.strip()).partition(" ")
         command = self._commands.get(word)

@@ -128,6 +128,7 @@ def _outcome(context: Context, result: Result) -> Content:
         "result": result.value,
         "result_repr": result.text,
         "values": result.values,
+        "result_problem": result.problem,
         "exit_code": result.exit_code,
     }
 

@@ -41,6 +41,7 @@ async def run_isolated(contexts: Contexts, engine: Engine, request: Request, wan
         "result": result.value,
         "result_repr": result.text,
         "values": result.values,
+        "result_problem": result.problem,
         "exit_code": result.exit_code,
         "duration_ms": result.duration_ms,
     }

@@ -28,6 +28,8 @@ class Result(NamedTuple):
     """What the frontend is asked to do."""
     values: int = 1
     """How many the text shows."""
+    problem: str | None = None
+    """Why the value has no form as data."""
     bundle: Mapping[str, Any] | None = None
     """`data` and `metadata` by MIME type, where the value has more forms than the text."""
 

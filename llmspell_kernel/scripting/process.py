@@ -112,6 +112,7 @@ class ScriptProcess:
             expressions=frame.get("expressions", {}),
             payload=frame.get("payload", ()),
             values=frame.get("values", 1),
+            problem=frame.get("problem"),
             bundle=frame.get("bundle"),
         )
 

@@ -33,10 +33,12 @@ def run_chunk(sandbox: Sandbox, frame: Frame) -> dict[str, Any]:
         number=frame["number"],
         path=frame["path"],
     )
+    data = value.data if frame["data"] or not frame["cell"] else None
     if value.problem is not None and not frame["cell"]:
-        raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
-    wanted = frame["data"] or not frame["cell"]
-    answer = {"op": "done", "value": value.data if wanted else None, "text": value.text, "values": value.count}
+        if not frame["shows_value"]:
+            raise ScriptFailure(f"the script's result has no form as data: {value.problem}", frame["name"])
+        data = value.first
+    answer = {"op": "done", "value": data, "text": value.text, "values": value.count, "problem": value.problem}
     if value.bundle is not None:
         answer["bundle"] = value.bundle
     if sandbox.host.payloads:

@@ -404,8 +404,8 @@ function core.failure()
   return last.text, last.source, last.line, last.trace
 end
 
--- What the last run gave, where that is more than one value; and the chunk of a cell that gives its values in a table.
-local several, in_table = nil, nil
+-- What the last run gave, where that is more than one value.
+local several = nil
 
 local function ended(ok, value, ...)
   lift_limit()
@@ -433,14 +433,13 @@ end
 -- is an expression is what the chunk returns.
 function core.compile(source, name, env, shows_value)
   core.executions = core.executions + 1
-  in_table = nil
-  local with_return, within_table
   if shows_value then
-    with_return, within_table = core.with_return(source)
-  end
-  if with_return ~= nil and load(with_return, name, "t", env) ~= nil then
-    in_table = load(within_table, name, "t", env)
-    return in_table
+    local with_return, keeps_call = core.with_return(source)
+    -- A chunk that has all the locals that there can be takes no other.
+    local chunk = with_return ~= nil and (load(keeps_call, name, "t", env) or load(with_return, name, "t", env))
+    if chunk then
+      return chunk
+    end
   end
   local chunk, problem = load(source, name, "t", env)
   return chunk or problem
@@ -448,20 +447,13 @@ end
 
 -- The first value that a cell's chunk gave; where there are more, how all of them are shown, as Lua's own prompt does, and
 -- how many there are.
-function core.values_of(chunk, value)
-  local values, count = several, several and several.n
-  if chunk == in_table then
-    values, count = value, 0
-    for index in next, value do
-      count = max(count, index)
-    end
-    value = values[1]
-  end
-  in_table, several = nil, nil
-  if values == nil or count < 2 then
+function core.values_of(value)
+  local values = several
+  several = nil
+  if values == nil then
     return value, nil, 1
   end
-  local shown = {}
+  local shown, count = {}, values.n
   for index = 1, count do
     shown[index] = core.display(values[index])
   end

@@ -1,5 +1,6 @@
 -- Finds the last statement of a piece of code where that may be an expression, whose value a cell then shows. Reads
--- tokens only; whether what comes of it is Lua is for `load` to say. Gets `core`; adds `core.with_return`.
+-- tokens only; whether what comes of it is Lua is for `load` to say. Gets `core`; adds `core.with_return` and
+-- `core.KEEPS_CALL`.
 
 local core = ...
 local find, sub = string.find, string.sub
@@ -97,8 +98,12 @@ local function next_token(source, at)
   end
 end
 
--- The source with `return` before its last statement, twice: as it stands, and in a table, so that a call is no tail
--- call, of which a stack would show nothing. Nil where that statement can be no expression.
+-- A local that is to be closed, though it is nil: a call behind `return` is no tail call then, of which a stack would show
+-- nothing, and all of its values come back. Debuggers leave it out.
+core.KEEPS_CALL = "llmspell_keeps_call"
+
+-- The source with `return` before its last statement, twice: as it stands, and so that a call stays on the stack. Nil where
+-- that statement can be no expression.
 function core.with_return(source)
   local depth, before, begins, ends = 0, ";", nil, nil
   local at = next_token(source, 1)
@@ -125,5 +130,5 @@ function core.with_return(source)
   end
   -- What is behind the last token but semicolons is comments.
   local rest, last = sub(source, 1, begins - 1), sub(source, begins, ends)
-  return rest .. "return " .. last, rest .. "return {" .. last .. "}"
+  return rest .. "return " .. last, rest .. "local " .. core.KEEPS_CALL .. " <close> = nil return " .. last
 end

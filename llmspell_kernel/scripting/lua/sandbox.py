@@ -74,7 +74,7 @@ class Value:
     """A script's first return value as plain data; and all of them as a person reads them (None: there are none).
 
     `problem` says why it has no form as data; `bundle` has its forms by MIME type where there are more; `count` is how
-    many values the text shows.
+    many values the text shows, and `first` the text of the first one alone.
     """
 
     bundle: dict[str, Any] | None = None
@@ -83,6 +83,7 @@ class Value:
     def __init__(self, data: Any, text: str | None, problem: str | None = None) -> None:
         self.data = data
         self.text = text
+        self.first = text
         self.problem = problem
 
 
@@ -172,15 +173,14 @@ class Sandbox:
         if isinstance(chunk, bytes):
             raise self._syntax_failure(chunk)
         arguments = [word.encode() for word in words]
-        value, texts, count = self._core["values_of"](chunk, self._run(chunk, *arguments))
+        value, texts, count = self._core["values_of"](self._run(chunk, *arguments))
         flush = self._core["flush_files"]
         flush()
         if number:
             self._note(number, text, value)
         shown = self._value(value)
         if shows_value and texts is not None:
-            shown = Value(shown.data, texts.decode("utf-8", "replace"), shown.problem)
-            shown.count = count
+            shown.text, shown.count = texts.decode("utf-8", "replace"), count
         if is_rich and shown.text is not None and self._core["is_rich"](value):
             # Methods of the script's own: they are stopped and limited as it is.
             forms = self._run(self._core["rich_value"], value)

@@ -6,6 +6,8 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
+from llmspell_kernel.scripting.cell_paths import cell_path
+
 MAX_BYTES = 4_000_000
 """The sources that are kept together; the oldest go first."""
 MAX_LINE_CHARACTERS = 160
@@ -19,6 +21,8 @@ class Sources:
     def __init__(self) -> None:
         self._by_name: OrderedDict[str, bytes] = OrderedDict()
         self._paths: dict[str, str | None] = {}
+        self._cell_paths: dict[str, str] = {}
+        """Paths that were made of texts; a long one takes a while."""
         self._size = 0
         self.on_keep: Callable[[str, bytes, str | None], None] | None = None
         """Hears of each source that is kept, with its name and its path."""
@@ -28,10 +32,12 @@ class Sources:
         self._size -= len(self._by_name.pop(name, b""))
         self._by_name[name] = source
         self._paths[name] = path
+        self._cell_paths.pop(name, None)
         self._size += len(source)
         while self._size > MAX_BYTES:
             oldest, its_source = self._by_name.popitem(last=False)
             del self._paths[oldest]
+            self._cell_paths.pop(oldest, None)
             self._size -= len(its_source)
         if self.on_keep is not None:
             self.on_keep(name, source, path)
@@ -39,6 +45,14 @@ class Sources:
     def all(self) -> Sequence[tuple[str, bytes, str | None]]:
         """Names, sources and paths, the oldest first."""
         return [(name, source, self._paths[name]) for name, source in self._by_name.items()]
+
+    def debugged_path(self, name: str) -> str:
+        """Where a debugger finds a source that is kept: its file, or the path that stands for the text of a cell."""
+        if (path := self._paths[name]) is not None:
+            return path
+        if name not in self._cell_paths:
+            self._cell_paths[name] = cell_path(self._by_name[name])
+        return self._cell_paths[name]
 
     def position(self, message: str) -> tuple[str, int] | None:
         """Script and line of a message that begins with a known one."""

@@ -78,6 +78,8 @@ def test_a_streamed_run_is_events_and_a_result(target: list[str]) -> None:
         ("return 'a', 2", '"a"  2\n'),
         ("('x'):gsub('x', 'y')", '"y"  1\n'),
         ("return nil, 'problem'", 'nil  "problem"\n'),
+        ("1, 'a', nil", '1  "a"  nil\n'),
+        ("pcall(function() return nil end)", "true  nil\n"),
     ],
 )
 def test_exec_shows_the_value_behind_the_output(code: str, shown: str, home: Path) -> None:
@@ -91,6 +93,14 @@ def test_exec_shows_several_values_as_the_repl_does(home: Path) -> None:
     assert shown == '"a"  nil  {1}\n'
     assert llmspell("repl", stdin=f"{code}\n").out == shown
     assert llmspell("exec", code, "--json").document["result"] == "a"
+
+
+def test_exec_shows_what_has_no_form_as_data(home: Path) -> None:
+    code = r"{ a = '\xe9' }"
+    assert llmspell("exec", code).out == '{a = "\N{REPLACEMENT CHARACTER}"}\n'
+    assert llmspell("exec", f"{code}, 2").out == '{a = "\N{REPLACEMENT CHARACTER}"}  2\n'
+    for several in ("", ", 2"):
+        assert llmspell("exec", code + several, "--json").document["result"] == '{a = "\N{REPLACEMENT CHARACTER}"}'
 
 
 def test_exec_as_json(home: Path) -> None:

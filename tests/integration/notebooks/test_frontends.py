@@ -76,11 +76,12 @@ def test_the_asyncio_manager_starts_asks_interrupts_restarts_and_ends(frontend: 
             while (await client.get_iopub_msg(timeout=DEADLINE_S))["msg_type"] != "stream":
                 pass
             await manager.interrupt_kernel()
-            reply = await client.get_shell_msg(timeout=DEADLINE_S)
-            assert (reply["parent_header"]["msg_id"], reply["content"]["status"]) == (msg_id, "error")
+            # What was asked to see whether it is ready is answered first.
+            while (reply := await client.get_shell_msg(timeout=DEADLINE_S))["parent_header"].get("msg_id") != msg_id:
+                pass
+            assert reply["content"]["status"] == "error"
             await manager.restart_kernel(now=False)
             await client.wait_for_ready(timeout=DEADLINE_S)
-            # What was asked to see whether it is ready is answered first.
             msg_id = client.execute("return 1")
             while (await client.get_shell_msg(timeout=DEADLINE_S))["parent_header"].get("msg_id") != msg_id:
                 pass

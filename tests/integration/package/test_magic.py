@@ -63,6 +63,13 @@ def test_a_value_is_kept_in_a_python_variable(client: Client) -> None:
     assert run_cell(client, "found['name'], found['list']").value == "('Ada', [1, 2])"
 
 
+def test_a_value_that_python_can_not_have_is_shown_and_no_variable_is_set(client: Client) -> None:
+    cell = run_cell(client, "%%llmspell -o latin\n{a = '\\xe9'}")
+    assert "'latin' was not set: the value has no form as data" in _error(cell)
+    assert cell.of("display_data")[0]["data"]["text/plain"] == '{a = "\N{REPLACEMENT CHARACTER}"}'
+    assert run_cell(client, "'latin' in globals()").value == "False"
+
+
 def test_with_a_model_the_cell_is_a_question(client: Client) -> None:
     cell = run_cell(client, "%%llmspell -m mock/a -o answer\nWhat is it?\nTell me.")
     assert cell.stdout == "[mock/a] What is it?\nTell me.\n"

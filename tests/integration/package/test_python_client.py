@@ -214,6 +214,12 @@ def test_a_script_gives_its_value_what_it_printed_and_tells_while_it_runs() -> N
     assert sorted(told) == [("stderr", "b"), ("stdout", "a\tworld\n")]
 
 
+def test_a_script_whose_value_has_no_form_as_data_says_so_with_what_it_printed() -> None:
+    with connect("shared") as kernel, pytest.raises(ScriptError, match="no form as data") as failed:
+        kernel.run_script(r"print('a') return '\xe9'")
+    assert failed.value.details["output"] == "a\n"
+
+
 def test_a_script_of_a_file_reads_input_and_may_touch_what_it_is_allowed(at_home: Path) -> None:
     (at_home / "script.lua").write_text("local line = io.read()\nassert(io.open('out.txt', 'w')):write(line or '-')")
     with connect("shared") as kernel:

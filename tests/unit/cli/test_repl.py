@@ -66,7 +66,9 @@ def test_a_file_that_is_no_session_is_refused(tmp_path: Path, text: str) -> None
         load(str(tmp_path / "nosuch.json"))
 
 
-@pytest.mark.parametrize("text", [".help", ".?", ".foo", ".set x 1", "db:break 3", "debug: step", "db:locals"])
+@pytest.mark.parametrize(
+    "text", [".help", ".?", ".foo", ".set x 1", "db:break 3", "debug: step", "db:locals", "db:", "debug: "]
+)
 def test_commands_are_told_from_lua(text: str) -> None:
     assert is_command(text)
 

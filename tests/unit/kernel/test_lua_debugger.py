@@ -333,6 +333,14 @@ def test_scopes_have_locals_upvalues_varargs_and_the_globals_that_scripts_made()
     assert {name: one["value"] for name, one in found["Globals"].items()} == {"mine": '"g"'}
 
 
+def test_what_keeps_a_cell_s_last_call_on_the_stack_is_no_variable() -> None:
+    code = "local mine = 1\nDebug.stackTrace{capture_locals = true}"
+    shown = LuaBench().sandbox.execute(code, "In[1]", shows_value=True).text
+    assert shown is not None
+    assert "mine" in shown
+    assert "keeps" not in shown
+
+
 def test_a_table_is_opened_level_by_level_and_page_by_page() -> None:
     pages: list[Any] = []
     bench = DebugBench()

@@ -119,7 +119,10 @@ def test_an_expression_that_is_whole_is_complete(code: str) -> None:
         ("return nil, 'no such file', 2", 'nil  "no such file"  2'),
         ("(function() return nil, 'why' end)()", 'nil  "why"'),
         ("('aa'):gsub('a', 'b')", '"bb"  2'),
-        ("nil, nil", None),
+        ("nil, nil", "nil  nil"),
+        ("1, nil", "1  nil"),
+        ("pcall(function() end)", "true"),
+        ("pcall(function() return nil end)", "true  nil"),
         ("(nil)", None),
     ],
 )

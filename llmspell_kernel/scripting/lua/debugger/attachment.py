@@ -13,7 +13,6 @@ from typing import Any, Protocol, TypeVar
 
 from lupa.lua54 import LuaError
 
-from llmspell_kernel.scripting.cell_paths import cell_path
 from llmspell_kernel.scripting.lua.convert import name_only
 from llmspell_kernel.scripting.lua.debugger.code_lines import code_lines
 from llmspell_kernel.scripting.lua.guard import lua_text
@@ -189,12 +188,12 @@ class Attachment:
         for name, source, path in self._sources.all():
             self._keep(name, source, path)
 
-    def _keep(self, name: str, source: bytes, path: str | None) -> None:
+    def _keep(self, name: str, _source: bytes, _path: str | None) -> None:
         if self._attached and self._active and name != _UNNAMED:
-            self._loaded(lua_text(f"@{name}"), lua_text(path or cell_path(source)))
+            self._loaded(lua_text(f"@{name}"), lua_text(self._sources.debugged_path(name)))
 
     def _text_of(self, path: str) -> bytes | None:
-        for name, source, its_path in self._sources.all():
-            if name != _UNNAMED and (its_path or cell_path(source)) == path:
+        for name, source, _ in self._sources.all():
+            if name != _UNNAMED and self._sources.debugged_path(name) == path:
                 return source
         return self._texts.get(path)

@@ -157,7 +157,7 @@ function stack.locals(frame)
     if name == nil then
       break
     end
-    if sub(name, 1, 1) ~= "(" then
+    if sub(name, 1, 1) ~= "(" and name ~= core.KEEPS_CALL then
       local place = at[name] or #found + 1
       at[name] = place
       found[place] = { name = name, value = value, index = index }

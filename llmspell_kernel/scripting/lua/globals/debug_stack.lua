@@ -26,7 +26,7 @@ local function locals_at(level)
     if name == nil then
       return found
     end
-    if sub(name, 1, 1) ~= "(" then
+    if sub(name, 1, 1) ~= "(" and name ~= core.KEEPS_CALL then
       found[name] = core.display(value)
     end
     at = at + 1
