@@ -223,7 +223,7 @@ class Expire(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted(Record):
-    """What went, and by how much the files are smaller."""
+    """What went, and by how much less the database and the files of its indexes need for it."""
 
     documents: int
     chunks: int
