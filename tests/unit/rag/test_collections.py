@@ -224,6 +224,10 @@ def test_known_documents_are_named_by_id_by_source_and_by_folder(room: Room) -> 
     assert ids(sources=["/docs/a", "/docs"]) == ["a"]
     assert ids(below=["/docs"]) == ["a", "b"]
     assert ids(below=["/docs/a"], ids=["d", "a"]) == ["a", "d"]
+    page = room.ask("known", place=PLACE, below=["/docs", "/docs2"], ids=["d"], limit=3)
+    assert ([one.id for one in page.documents], page.after) == (["a", "b", "c"], "c")
+    page = room.ask("known", place=PLACE, below=["/docs", "/docs2"], ids=["d"], limit=3, after="c")
+    assert ([one.id for one in page.documents], page.after) == (["d"], None)
     assert room.ask("delete", place=PLACE, sources=["/docs/"]).documents == 2
     assert [one.id for one in room.ask("list", place=PLACE).documents] == ["c", "d"]
 
