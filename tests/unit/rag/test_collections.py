@@ -16,52 +16,16 @@ from llmspell_protocol.rag import embedding, ops
 from llmspell_protocol.rag.documents import Chunk, Document
 from llmspell_protocol.rag.places import Place
 from llmspell_protocol.rag.settings import IndexSettings
-from llmspell_rag.calls import Calls
 from llmspell_rag.index.closeness import numpy, prepared
+from tests.support.rag_room import DIMENSION, PLACE, Room, embedded
 
 np = pytest.importorskip("numpy")
 pytest.importorskip("usearch.compiled")
-
-PLACE = Place(owner="key")
-DIMENSION = 16
-
-
-class Room:
-    """An open database."""
-
-    def __init__(self, path: Path | None, settings: IndexSettings | None = None) -> None:
-        self.calls = Calls(ops.Open(path=None if path is None else str(path), settings=settings or IndexSettings()))
-
-    def ask(self, op: str, **fields: Any) -> Any:
-        return self.calls.act(op, ops.OPS[op].request(**fields), lambda: True, lambda done, total: None)
-
-    def write(self, id: str, texts: list[str], vectors: Any = None, place: Place = PLACE, **about: Any) -> Any:
-        if self.ask("describe", place=place).figures is None:
-            self.ask("create", place=place, model="m", dimension=DIMENSION)
-        if vectors is None:
-            vectors = np.vstack([embedded(text) for text in texts]) if texts else np.empty((0, DIMENSION))
-        document = Document(id=id, hash=about.pop("hash", "h"), **about)
-        self.ask("begin", place=place, write=1, model="m", dimension=DIMENSION, document=document)
-        made = [Chunk(ordinal=at, text=one, start=0, end=len(one), tokens=2) for at, one in enumerate(texts)]
-        self.ask("add", write=1, chunks=made, vectors=vectors.astype("<f4").tobytes())
-        return self.ask("commit", write=1)
-
-    def search(self, query: str, **fields: Any) -> list[str]:
-        given: dict[str, Any] = {"place": PLACE, "k": 5, "method": "words", **fields}
-        return [hit.id for hit in self.ask("search", query=query, **given).hits]
 
 
 def room_vector(vector: Any) -> bytes:
     """The beginning of a vector as an index of cosines has it."""
     return bytes(prepared(vector[None, :], "cosine")[0, :4].tobytes())
-
-
-def embedded(text: str) -> Any:
-    """A vector of a text's letters: the same for the same, near for much alike."""
-    found = np.zeros(DIMENSION, np.float32)
-    for letter in text.lower():
-        found[ord(letter) % DIMENSION] += 1
-    return found / max(1e-6, float(np.linalg.norm(found)))
 
 
 @pytest.fixture(params=["file", "memory"])
