@@ -27,14 +27,13 @@ COPY llmspell_kernel llmspell_kernel
 COPY llmspell_providers llmspell_providers
 COPY llmspell_rag llmspell_rag
 COPY llmspell_tools llmspell_tools
-COPY llmspell_rag llmspell_rag
 COPY llmspell_storage llmspell_storage
 COPY profiles profiles
 COPY protocol protocol
 RUN python3 -m venv /opt/llmspell \
   && /opt/llmspell/bin/pip install --no-cache-dir --index-url "$TORCH_INDEX" --extra-index-url https://pypi.org/simple \
     -c constraints.txt torch \
-  && /opt/llmspell/bin/pip install --no-cache-dir -c constraints.txt '.[mcp,tools,torch]'
+  && /opt/llmspell/bin/pip install --no-cache-dir -c constraints.txt '.[mcp,rag,tools,torch]'
 
 FROM python AS llmspell
 # Images of Ubuntu have a user 1000 already.

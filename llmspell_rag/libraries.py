@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
+from functools import partial
 
-from llmspell_protocol.errors import Unsupported
+from llmspell_protocol.extras import library_of
 
-
-def library(module: str, package: str, what: str) -> ModuleType:
-    """A module of the extra; `what` is what can't be done without it ("searching by meaning").
-
-    Raises:
-        Unsupported: it isn't installed.
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != module.split(".")[0]:
-            raise
-        from llmspell_protocol.extras import install_command
-
-        raise Unsupported(
-            f"{what} needs {package}, which is not installed",
-            hint=install_command("rag"),
-            details={"package": package, "extra": "rag"},
-        ) from None
+library = partial(library_of, "rag")
+"""A module of the extra, by its name, its package's, and what can't be done without it."""

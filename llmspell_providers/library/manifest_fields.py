@@ -11,6 +11,7 @@ from llmspell_protocol.models import Format
 MOST_FILES = 10_000
 _LONGEST_TEXT = 65_536
 _LONGEST_FILE_NAME = 255
+_LONGEST_OWNER = 100
 _LARGEST_FILE = 1 << 62
 _LARGEST_MEMORY = 1 << 40
 _SHA256_DIGITS = 64
@@ -147,7 +148,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "quantization": _or_none(_is_text),
     "source": _is_text,
     "license": _or_none(_is_text),
-    "owner": _or_none(_is_line),
+    "owner": _or_none(lambda value: _is_line(value, _LONGEST_OWNER)),
     "architecture": _or_none(_is_text),
     "pooling": _or_none(_is_text),
     "prefix_query": _or_none(_is_text),

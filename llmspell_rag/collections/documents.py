@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from llmspell_protocol.rag import ops
 from llmspell_protocol.rag.documents import Document, Known, Listed
 from llmspell_rag.collections import places
 from llmspell_rag.collections.filters import asked, documents_with, keep_facts
@@ -19,6 +20,7 @@ _AT_ONCE = 500
 """Parameters of one query."""
 _ROW_BYTES = 220
 """What a chunk's rows take beside its text, its words and its vector: keys, indexes and half-empty pages."""
+_KNOWN = "id, hash, source, chunks, tokens"
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 
 
@@ -142,34 +144,35 @@ def numbers_of(
     return sorted(numbers)
 
 
-def known(
-    connection: sqlite3.Connection, row: PlaceRow, ids: Sequence[str], sources: Sequence[str], below: Sequence[str]
-) -> list[Known]:
-    """Documents that are there and have not expired, each once, by id."""
-    columns = "id, hash, source, chunks, tokens, expires_at"
+def known(connection: sqlite3.Connection, row: PlaceRow, call: ops.AskKnown, limit: int) -> list[Known]:
+    """Documents that are there and have not expired, each once, by id; the first of those behind `call.after`."""
+    page, behind = f" AND id > ? AND {_ALIVE} ORDER BY id LIMIT ?", (call.after, time.time(), limit)
     rows: list[tuple[Any, ...]] = []
-    for column, values in (("id", ids), ("source", sources)):
+    for column, values in (("id", call.ids), ("source", call.sources)):
         for some in _pieces(values):
             marks = ",".join("?" * len(some))
-            query = f"SELECT {columns} FROM documents WHERE place = ? AND {column} IN ({marks})"
-            rows += connection.execute(query, (row.number, *some))
-    for source in below:
-        rows += _below(connection, row, columns, source)
-    now = time.time()
-    found = {
-        one[0]: Known(id=one[0], hash=one[1], source=one[2], chunks=one[3], tokens=one[4])
-        for one in rows
-        if one[5] is None or one[5] > now
-    }
-    return [found[one] for one in sorted(found)]
+            query = f"SELECT {_KNOWN} FROM documents WHERE place = ? AND {column} IN ({marks}){page}"
+            rows += connection.execute(query, (row.number, *some, *behind))
+    for source in call.below:
+        rows += _below(connection, row, _KNOWN, source, page, behind)
+    found = {one[0]: one for one in rows}
+    columns = ("id", "hash", "source", "chunks", "tokens")
+    return [Known(**dict(zip(columns, found[one], strict=True))) for one in sorted(found)[:limit]]
 
 
-def _below(connection: sqlite3.Connection, row: PlaceRow, columns: str, source: str) -> list[tuple[Any, ...]]:
+def _below(
+    connection: sqlite3.Connection,
+    row: PlaceRow,
+    columns: str,
+    source: str,
+    more: str = "",
+    parameters: Sequence[Any] = (),
+) -> list[tuple[Any, ...]]:
     folder = source.rstrip("/") + "/"
     return connection.execute(
-        f"SELECT {columns} FROM documents WHERE place = ? AND (source = ? OR (source > ? AND source < ?))",
+        f"SELECT {columns} FROM documents WHERE place = ? AND (source = ? OR (source > ? AND source < ?)){more}",
         # Behind a slash comes a zero: all that begin with the folder lie between.
-        (row.number, source, folder, folder[:-1] + "0"),
+        (row.number, source, folder, folder[:-1] + "0", *parameters),
     ).fetchall()
 
 

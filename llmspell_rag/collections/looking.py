@@ -57,12 +57,15 @@ class Looking:
         return ops.PlacesThere(places=[self.figures(row) for row in rows])
 
     def known(self, call: ops.AskKnown, go_on: GoOn) -> ops.AnswerKnown:
-        """Which documents are there."""
+        """A page of the documents that are there."""
+        _check(call.limit)
         with self._store.reading(go_on) as connection:
             row = places.found(connection, call.place)
             if row is None:
                 return ops.AnswerKnown(documents=())
-            return ops.AnswerKnown(documents=documents.known(connection, row, call.ids, call.sources, call.below))
+            found = documents.known(connection, row, call, call.limit + 1)
+        page = found[: call.limit]
+        return ops.AnswerKnown(documents=page, after=page[-1].id if len(found) > call.limit else None)
 
     def list(self, call: ops.ListDocuments, go_on: GoOn) -> ops.DocumentsThere:
         """A page of the documents."""

@@ -5,7 +5,6 @@ Blocks. A database in memory has one connection; its caller reads with it on the
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -112,15 +111,13 @@ class Store:
             self._writer.executescript("PRAGMA incremental_vacuum")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def file_bytes(self) -> int:
-        """What the database takes of the disk, its log included; of one in memory its pages."""
-        if self.path is None:
-            pages, free, size = (
-                self._writer.execute(f"PRAGMA {name}").fetchone()[0]
-                for name in ("page_count", "freelist_count", "page_size")
-            )
-            return int((pages - free) * size)
-        return sum(_size(self.path.with_name(self.path.name + ending)) for ending in ("", "-wal"))
+    def used_bytes(self) -> int:
+        """What the database needs of the disk, or of memory: its pages but those that are free, without its log."""
+        pages, free, size = (
+            self._writer.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
 
     def close(self) -> None:
         """Closes all connections; no thread may use one any more."""
@@ -155,10 +152,3 @@ class Store:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-
-
-def _size(path: Path) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0

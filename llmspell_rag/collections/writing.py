@@ -166,7 +166,7 @@ class Writing:
 
     def _removing(self, work: Callable[[sqlite3.Connection], Sequence[tuple[PlaceRow, Gone, bool]]]) -> ops.Deleted:
         """Removes in one transaction, and gives back to the disk what that leaves free."""
-        before = self._disk_bytes()
+        before = self._needed_bytes()
         with self._store.writing() as connection:
             removed = work(connection)
         for row, _, is_whole in removed:
@@ -179,13 +179,13 @@ class Writing:
         return ops.Deleted(
             documents=sum(gone.documents for _, gone, _ in removed),
             chunks=sum(len(gone.chunks) for _, gone, _ in removed),
-            bytes_freed=max(0, before - self._disk_bytes()),
+            bytes_freed=max(0, before - self._needed_bytes()),
         )
 
-    def _disk_bytes(self) -> int:
+    def _needed_bytes(self) -> int:
         with self._store.telling():
             numbers = self._store.connection.execute("SELECT number FROM places").fetchall()
-            return self._store.file_bytes() + sum(self._indexes.file_bytes(number) for (number,) in numbers)
+            return self._store.used_bytes() + sum(self._indexes.file_bytes(number) for (number,) in numbers)
 
     def _remove_named(self, connection: sqlite3.Connection, call: ops.Delete) -> list[tuple[PlaceRow, Gone, bool]]:
         row = places.wanted(connection, call.place)

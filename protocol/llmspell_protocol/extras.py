@@ -1,6 +1,29 @@
-"""How an extra of this installation is installed: the command that a hint shows."""
+"""What an installation may have besides: the libraries of an extra, and the command that installs it."""
 
 from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from llmspell_protocol.errors import Unsupported
+
+
+def library_of(extra: str, module: str, package: str, what: str) -> ModuleType:
+    """A module of an extra; `what` is what can't be done without it ("reading PDF files").
+
+    Raises:
+        Unsupported: it isn't installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != module.split(".")[0]:
+            raise
+        raise Unsupported(
+            f"{what} needs {package}, which is not installed",
+            hint=install_command(extra),
+            details={"package": package, "extra": extra},
+        ) from None
 
 
 def install_command(extra: str, *, upgrade: bool = False) -> str:

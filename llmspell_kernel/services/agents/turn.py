@@ -224,7 +224,11 @@ class Turn:
             if not self._is_bounded or error.details.get("finish_reason") != "length":
                 raise
             self.limit = "max_tokens_total"
-            return None
+            if self._results:
+                return None
+            # There is no reply whose figures the turn could have.
+            error.hint, error.details["limit"] = "raise max_tokens_total", self.limit
+            raise
         if self._is_bounded and result.finish_reason == "length":
             self.limit = "max_tokens_total"
             return None

@@ -187,8 +187,12 @@ class Ingest:
         for at in range(0, max(1, len(ids)), _KEYS_A_CALL):
             some = ids[at : at + _KEYS_A_CALL]
             below = self._roots if at == 0 else ()
-            answer = await self._collections.ask(AskKnown(place=self._place, ids=some, below=below), AnswerKnown)
-            found |= {one.id: one for one in answer.documents}
+            after: str | None = ""
+            while after is not None:
+                wanted = AskKnown(place=self._place, ids=some, below=below, after=after)
+                answer = await self._collections.ask(wanted, AnswerKnown)
+                found |= {one.id: one for one in answer.documents}
+                after = answer.after
         for root in self._roots:
             is_known = any(_is_below(one.source, root) for one in found.values())
             is_there = is_known or await asyncio.to_thread(os.path.exists, root)
@@ -351,9 +355,11 @@ class Ingest:
             if one.id not in given and one.source and any(_is_below(one.source, root) for root in self._roots)
         ]
         gone = await asyncio.to_thread(lambda: [one.id for one in candidates if not os.path.lexists(one.source or "")])
-        if not gone:
-            return 0
-        return (await self._collections.ask(Delete(place=self._place, ids=gone), Deleted)).documents
+        removed = 0
+        for at in range(0, len(gone), _KEYS_A_CALL):
+            some = Delete(place=self._place, ids=gone[at : at + _KEYS_A_CALL])
+            removed += (await self._collections.ask(some, Deleted)).documents
+        return removed
 
 
 def _is_below(source: str | None, root: str) -> bool:

@@ -83,19 +83,25 @@ class Create(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskKnown(Record):
-    """Which documents are there: by id, by source, and all whose source is a path of `below` or lies below one."""
+    """Which documents are there: by id, by source, and all whose source is a path of `below` or lies below one.
+
+    A page of them, by id: those behind `after`.
+    """
 
     place: Place
     ids: Sequence[str] = ()
     sources: Sequence[str] = ()
     below: Sequence[str] = ()
+    after: str = ""
+    limit: int = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerKnown(Record):
-    """Those that are there and have not expired, each once, by id."""
+    """Those that are there and have not expired, each once, by id; `after` None: there are no more."""
 
     documents: Sequence[Known]
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +229,7 @@ class Expire(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted(Record):
-    """What went, and by how much the files are smaller."""
+    """What went, and by how much less the database and the files of its indexes need for it."""
 
     documents: int
     chunks: int

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmspell_protocol.errors import ModelError
+from llmspell_protocol.errors import InvalidRequest, ModelError
 from tests.support.rag_kernel import Rag, rag_kernel
 from tests.support.web_server import Answering, WebServer, web_server
 
@@ -70,10 +70,17 @@ def test_embeddings_are_kept_where_they_are_to_be(tmp_path: Path, web: WebServer
     assert again["vectors"] == (0 if kept else first["chunks"])
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_searches_are_kept_where_they_are_to_be(tmp_path: Path, web: WebServer, kept: bool) -> None:
-    lines = ("[rag.cache]", f"search_cache_enabled = {str(kept).lower()}")
-    with kernel(tmp_path / "home", web, *lines) as rag:
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("search_cache_enabled = true", True),
+        ("search_cache_enabled = false", False),
+        ("search_cache_size = 0", False),
+        ("search_cache_ttl_seconds = 0", False),
+    ],
+)
+def test_searches_are_kept_where_they_are_to_be(tmp_path: Path, web: WebServer, line: str, kept: bool) -> None:
+    with kernel(tmp_path / "home", web, "[rag.cache]", line) as rag:
         take(rag)
         asked(web)
         assert rag.found("sea", k=3) == rag.found("sea", k=3)
@@ -82,18 +89,33 @@ def test_searches_are_kept_where_they_are_to_be(tmp_path: Path, web: WebServer, 
         assert sum(asked(web)) == 1
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_documents_are_kept_where_they_are_to_be(tmp_path: Path, web: WebServer, kept: bool) -> None:
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("document_cache_enabled = true", True),
+        ("document_cache_enabled = false", False),
+        ("document_cache_size_mb = 0", False),
+    ],
+)
+def test_documents_are_kept_where_they_are_to_be(tmp_path: Path, web: WebServer, line: str, kept: bool) -> None:
     """Texts that are cut by meaning need vectors of their sentences, unless they were cut before."""
-    lines = ("[rag.cache]", f"document_cache_enabled = {str(kept).lower()}")
     meaning = {"strategy": "semantic", "chunk_size": 30, "overlap": 0}
-    with kernel(tmp_path / "home", web, *lines) as rag:
+    with kernel(tmp_path / "home", web, "[rag.cache]", line) as rag:
         rag("ingest", documents=[{"text": TEXT, "id": "sea"}], chunking=meaning)
         asked(web)
         reply = rag("ingest", documents=[{"text": TEXT, "id": "sea"}], chunking=meaning, collection="other")
         assert reply["added"] == 1
         # One text is asked for how long vectors are.
         assert (sum(asked(web)) <= 1) is kept
+
+
+def test_texts_are_cut_as_the_settings_say(tmp_path: Path, web: WebServer) -> None:
+    lines = ('strategy = "sentence"', "chunk_size = 30", "overlap = 0", "min_chunk_size = 5", "max_chunk_size = 40")
+    with kernel(tmp_path / "home", web, "[rag.chunking]", *lines) as rag:
+        by_settings = rag("ingest", documents=[{"text": TEXT, "id": "sea"}])["chunks"]
+        assert by_settings == take(rag, collection="other")["chunks"] > 10
+        with pytest.raises(InvalidRequest, match=r"out of range \(1 to 40, rag.chunking.max_chunk_size\)"):
+            rag("ingest", documents=[{"text": TEXT}], chunking={"chunk_size": 41})
 
 
 def test_openai_is_asked_for_vectors_as_long_as_the_settings_say(tmp_path: Path, web: WebServer) -> None:

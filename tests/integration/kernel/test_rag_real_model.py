@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.retrieval.judge import judge
+from benchmarks.retrieval.questions import passages, questions
 from tests.support.command_line import llmspell
 from tests.support.embedder import with_embedder
 from tests.support.rag_kernel import Rag, rag_kernel
@@ -99,3 +101,15 @@ def test_what_is_unchanged_needs_no_model(rag: Rag, tmp_path: Path) -> None:
     rag.client.request("model_request", {"action": "unload", "model": MODEL}).result()
     assert rag("ingest", paths=[str(tmp_path)], collection="files")["unchanged"] == 1
     assert rag.client.request("model_request", {"action": "ps"}).result().content["models"] == []
+
+
+def test_both_ways_together_find_as_well_as_the_better_one(rag: Rag) -> None:
+    documents = [{"text": one.text, "id": one.id} for one in passages()]
+    rag("ingest", documents=documents, collection="retrieval")
+    answers = {one.id: one.answers for one in questions()}
+    ndcg = {}
+    for method in ("words", "vectors", "hybrid"):
+        rankings = {one.id: rag.found(one.text, method=method, k=10, collection="retrieval") for one in questions()}
+        ndcg[method] = judge(rankings, answers).ndcg
+    assert ndcg["words"] > 0.5
+    assert ndcg["hybrid"] >= ndcg["vectors"] > 0.75

@@ -268,6 +268,16 @@ def test_what_is_no_call_is_refused_and_the_next_one_answered(worker: RagWorker,
     assert found(worker, vectors[0], k=1) == ["0#0"]
 
 
+def test_an_answer_larger_than_a_frame_is_an_error_that_says_what_helps(worker: RagWorker, vectors: Any) -> None:
+    texts = [f"{number} {'tide ' * 400_000}" for number in range(34)]
+    for number, text in enumerate(texts):
+        worker.write(Document(id=f"{number}", hash=""), [text], vectors[number].tobytes())
+    with pytest.raises(InvalidRequest, match="can't be sent") as caught:
+        found(worker, vectors[0], k=34)
+    assert caught.value.hint == "ask for fewer at once"
+    assert found(worker, vectors[0], k=1) == ["0#0"]
+
+
 def test_a_database_in_memory_is_gone_with_its_worker(vectors: Any) -> None:
     for _ in range(2):
         with RagWorker(None, SETTINGS) as worker:

@@ -263,6 +263,17 @@ def test_a_reply_in_schema_mode_that_the_budget_cuts_names_the_limit() -> None:
     asyncio.run(scenario())
 
 
+def test_a_first_reply_to_a_schema_that_the_budget_cuts_is_its_error_with_the_limit() -> None:
+    async def scenario() -> None:
+        scene = AgentScene(SchemaViolation("the reply was cut", details={"finish_reason": "length"}))
+        agent = scene.agent(schema={"type": "object"}, max_tokens_total=1)
+        with pytest.raises(SchemaViolation) as caught:
+            await scene.say(agent)
+        assert (caught.value.details["limit"], caught.value.hint) == ("max_tokens_total", "raise max_tokens_total")
+
+    asyncio.run(scenario())
+
+
 def test_a_defect_of_a_tool_ends_the_turn_as_what_it_is() -> None:
     async def scenario() -> None:
         scene = AgentScene([called("broken"), called("stuck")])

@@ -16,52 +16,16 @@ from llmspell_protocol.rag import embedding, ops
 from llmspell_protocol.rag.documents import Chunk, Document
 from llmspell_protocol.rag.places import Place
 from llmspell_protocol.rag.settings import IndexSettings
-from llmspell_rag.calls import Calls
 from llmspell_rag.index.closeness import numpy, prepared
+from tests.support.rag_room import DIMENSION, PLACE, Room, embedded
 
 np = pytest.importorskip("numpy")
 pytest.importorskip("usearch.compiled")
-
-PLACE = Place(owner="key")
-DIMENSION = 16
-
-
-class Room:
-    """An open database."""
-
-    def __init__(self, path: Path | None, settings: IndexSettings | None = None) -> None:
-        self.calls = Calls(ops.Open(path=None if path is None else str(path), settings=settings or IndexSettings()))
-
-    def ask(self, op: str, **fields: Any) -> Any:
-        return self.calls.act(op, ops.OPS[op].request(**fields), lambda: True, lambda done, total: None)
-
-    def write(self, id: str, texts: list[str], vectors: Any = None, place: Place = PLACE, **about: Any) -> Any:
-        if self.ask("describe", place=place).figures is None:
-            self.ask("create", place=place, model="m", dimension=DIMENSION)
-        if vectors is None:
-            vectors = np.vstack([embedded(text) for text in texts]) if texts else np.empty((0, DIMENSION))
-        document = Document(id=id, hash=about.pop("hash", "h"), **about)
-        self.ask("begin", place=place, write=1, model="m", dimension=DIMENSION, document=document)
-        made = [Chunk(ordinal=at, text=one, start=0, end=len(one), tokens=2) for at, one in enumerate(texts)]
-        self.ask("add", write=1, chunks=made, vectors=vectors.astype("<f4").tobytes())
-        return self.ask("commit", write=1)
-
-    def search(self, query: str, **fields: Any) -> list[str]:
-        given: dict[str, Any] = {"place": PLACE, "k": 5, "method": "words", **fields}
-        return [hit.id for hit in self.ask("search", query=query, **given).hits]
 
 
 def room_vector(vector: Any) -> bytes:
     """The beginning of a vector as an index of cosines has it."""
     return bytes(prepared(vector[None, :], "cosine")[0, :4].tobytes())
-
-
-def embedded(text: str) -> Any:
-    """A vector of a text's letters: the same for the same, near for much alike."""
-    found = np.zeros(DIMENSION, np.float32)
-    for letter in text.lower():
-        found[ord(letter) % DIMENSION] += 1
-    return found / max(1e-6, float(np.linalg.norm(found)))
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -224,6 +188,10 @@ def test_known_documents_are_named_by_id_by_source_and_by_folder(room: Room) -> 
     assert ids(sources=["/docs/a", "/docs"]) == ["a"]
     assert ids(below=["/docs"]) == ["a", "b"]
     assert ids(below=["/docs/a"], ids=["d", "a"]) == ["a", "d"]
+    page = room.ask("known", place=PLACE, below=["/docs", "/docs2"], ids=["d"], limit=3)
+    assert ([one.id for one in page.documents], page.after) == (["a", "b", "c"], "c")
+    page = room.ask("known", place=PLACE, below=["/docs", "/docs2"], ids=["d"], limit=3, after="c")
+    assert ([one.id for one in page.documents], page.after) == (["d"], None)
     assert room.ask("delete", place=PLACE, sources=["/docs/"]).documents == 2
     assert [one.id for one in room.ask("list", place=PLACE).documents] == ["c", "d"]
 
@@ -368,6 +336,7 @@ def test_clearing_and_deleting_give_room_back_to_the_disk(path: Path) -> None:
     room.ask("save")
 
     def size() -> int:
+        room.calls.store.shrink()
         return sum(one.stat().st_size for one in path.parent.rglob("*") if not one.name.endswith("-shm"))
 
     before = size()
@@ -379,6 +348,15 @@ def test_clearing_and_deleting_give_room_back_to_the_disk(path: Path) -> None:
     assert gone.bytes_freed == before - size() > 300_000
     assert list((path.parent / "rag.indexes").glob("*.index")) == []
     assert room.ask("clear", place=PLACE) == ops.Deleted(documents=0, chunks=0, bytes_freed=0)
+    room.calls.close()
+
+
+def test_what_a_log_gives_back_is_not_told_of_a_removal(path: Path) -> None:
+    room = Room(path)
+    room.write("small", ["Bread needs time."])
+    room.write("large", [f"{number} " + "tide " * 200 for number in range(400)])
+    assert path.with_name("rag.db-wal").stat().st_size > 500_000
+    assert room.ask("delete", place=PLACE, ids=["small"]).bytes_freed <= 16_384
     room.calls.close()
 
 
