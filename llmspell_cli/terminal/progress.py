@@ -99,7 +99,7 @@ class ProgressView:
             self._task,
             description=visible(phase),
             completed=done if done is not None else 0,
-            amounts="  ".join(self._fitting(phase, amounts(content), bars.console.width)),
+            amounts="  ".join(self._fitting(phase, [*map(visible, amounts(content))], bars.console.width)),
         )
         # The first drawing is the start; a bar must not show up empty.
         bars.refresh() if self._drawn else bars.start()
@@ -134,7 +134,7 @@ class ProgressView:
             TextColumn(self._label, markup=False),
             TextColumn("{task.description}", markup=False),
             *columns,
-            TextColumn("{task.fields[amounts]}"),
+            TextColumn("{task.fields[amounts]}", markup=False),
             console=console,
             # A bar is drawn when something is new: no thread that wakes up ten times a second beside a model.
             auto_refresh=moving,

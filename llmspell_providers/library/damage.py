@@ -14,6 +14,8 @@ from llmspell_providers.library.regular_file import Unreadable, regular_status
 
 _CLOCKS_DIFFER_S = 60.0
 """Between a file server's clock and this machine's."""
+_SHOWN_OWNER = 200
+"""Characters: an owner may be a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,10 @@ class Damage:
         )
 
 
+def _shortened(owner: str) -> str:
+    return owner if len(owner) <= _SHOWN_OWNER else f"{owner[: _SHOWN_OWNER - 1]}…"
+
+
 def damage_of(manifest: Manifest, directory: Path) -> Damage | None:
     """What is wrong with the files that a manifest names, as far as their sizes tell; contents are `verify`'s."""
     for file in manifest.files:
@@ -55,7 +61,7 @@ def damage_of(manifest: Manifest, directory: Path) -> Damage | None:
         if reason is not None:
             reason = f"'{file.name}' {reason}"
             if manifest.owner is not None:
-                reason += f": it belongs to {manifest.owner}, and was removed or changed there"
+                reason += f": it belongs to {_shortened(manifest.owner)}, and was removed or changed there"
             return Damage(manifest.name, manifest.variant, directory, reason, manifest.owner)
     return None
 

@@ -11,7 +11,8 @@ from llmspell_protocol.models import Format
 MOST_FILES = 10_000
 _LONGEST_TEXT = 65_536
 _LONGEST_FILE_NAME = 255
-_LONGEST_OWNER = 100
+_LONGEST_OWNER = 5_000
+"""A path, and a few words."""
 _LARGEST_FILE = 1 << 62
 _LARGEST_MEMORY = 1 << 40
 _SHA256_DIGITS = 64

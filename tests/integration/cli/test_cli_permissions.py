@@ -54,7 +54,7 @@ def test_a_script_reads_the_variables_of_the_client(
     assert llmspell(*target, "exec", "--allow-env=MINE", "os.getenv('MINE')").out == "of this command\n"
     assert llmspell(*target, "exec", "--allow-env", "os.getenv('MINE')").out == "of this command\n"
     refused = llmspell(*target, "exec", "os.getenv('MINE')")
-    assert (refused.status, refused.out) == (0, "")
+    assert (refused.status, refused.out) == (0, 'nil  "os.getenv: reading MINE needs --allow-env=MINE"\n')
     assert refused.err == "warning: os.getenv: reading MINE needs --allow-env=MINE; it is nil here\n"
 
 

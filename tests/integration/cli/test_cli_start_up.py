@@ -57,6 +57,7 @@ CLIENT = {
         "llmspell_protocol.errors",
         "llmspell_protocol.messages",
         "llmspell_protocol.wire",
+        "llmspell_protocol.zmq_calls",
     ),
 }
 """Our own part of every connected command."""

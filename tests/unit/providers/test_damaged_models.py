@@ -49,7 +49,7 @@ NO_SUM = (None, "", "abc", "g" * 64, "A" * 64, "0" * 63, "²" * 64, 7, ["0"] * 6
 WRONG = [
     *((field, value) for field in COUNTS for value in NO_COUNT),
     *((field, value) for field in TEXTS for value in NO_TEXT),
-    *(("owner", value) for value in (*NO_TEXT, "", "x" * 101, "a\nb")),
+    *(("owner", value) for value in (*NO_TEXT, "", "x" * 5_001, "a\nb")),
     *((field, value) for field in ("chat_template", "tools") for value in NO_SWITCH),
     *(("memory_ratios", {"s": value}) for value in ("1", -1, 1e9, True, float("nan"), float("inf"), 10**400, [], None)),
     *(("memory", {"window_tokens": value}) for value in ("1", -1, 1.5, True, 1 << 41, 10**400, [], None)),
