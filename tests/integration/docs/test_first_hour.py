@@ -129,7 +129,7 @@ HABITS = {
     "a context of one's own": Habit("llmspell --embedded chat --num-ctx 512 -o max_tokens 5 hi", r"\w"),
     "embed with a chat model": Habit("llmspell embed hello", r"smollm2:135m"),
     "verify without a model": Habit("llmspell model verify --help", r"\[MODEL\]"),
-    "a profile that does nothing": Habit("llmspell -p rag-prod config validate", r"no effect"),
+    "a profile whose vendors have no keys": Habit("llmspell -p rag-prod config validate", r"llmspell keys add openai"),
     "profiles for documents": Habit("llmspell config list-profiles", r"rag-dev[\s\S]*rag-prod[\s\S]*rag-perf"),
 }
 
