@@ -573,9 +573,10 @@ def test_the_demo_runs_from_its_first_line_to_its_last(tmp_path: Path, models: P
         assert not list((home / "run").glob("*.json"))
 
 
-def test_every_line_of_the_examples_has_run(shell: Reader, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("mode", ["embedded", "connected"])
+def test_every_line_of_the_examples_has_run(mode: str, request: pytest.FixtureRequest) -> None:
     selected = {item.name.partition("[")[0] for item in request.session.items if item.path == request.path}
     if not {name for name in globals() if name.startswith("test_")} <= selected:
         pytest.skip("only where all tests of this file run")
-    left = LINES[request.node.callspec.params["shell"]].not_run()
+    left = LINES[mode].not_run()
     assert not left, "these lines did not run: " + ", ".join(left)
