@@ -6,8 +6,6 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from llmspell_kernel.scripting.cell_paths import cell_path
-
 MAX_BYTES = 4_000_000
 """The sources that are kept together; the oldest go first."""
 MAX_LINE_CHARACTERS = 160
@@ -51,6 +49,9 @@ class Sources:
         if (path := self._paths[name]) is not None:
             return path
         if name not in self._cell_paths:
+            # Few scripts are debugged.
+            from llmspell_kernel.scripting.cell_paths import cell_path
+
             self._cell_paths[name] = cell_path(self._by_name[name])
         return self._cell_paths[name]
 
