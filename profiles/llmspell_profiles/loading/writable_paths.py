@@ -28,7 +28,8 @@ def moved(data: dict[str, Any], home: Path) -> list[KeyPath]:
 
 def is_writable(path: Path) -> bool:
     """Whether a file or directory of this name could be made, or be written if it is there."""
-    if path.exists():
+    # Of os.path: what stands in a directory that this user may not enter isn't there for them.
+    if os.path.exists(path):
         return os.access(path, os.W_OK)
-    above = next(each for each in path.parents if each.exists())
+    above = next(each for each in path.parents if os.path.exists(each))
     return above.is_dir() and os.access(above, os.W_OK | os.X_OK)

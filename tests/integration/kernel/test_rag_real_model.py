@@ -85,8 +85,11 @@ def test_a_profile_without_its_vendor_s_key_takes_the_installed_model_and_says_s
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with_embedder(home / "models")
     settings = home / "settings.toml"
-    # Where the larger profiles keep documents may be a place that others use.
-    settings.write_text(f'extends = "{profile}"\n[rag.vector_storage]\npersistence_path = "{home}/vectors"\n')
+    # Where the larger profiles keep documents and their log may be places that others use.
+    settings.write_text(
+        f'extends = "{profile}"\n[rag.vector_storage]\npersistence_path = "{home}/vectors"\n'
+        f'[rag.security]\naudit_log_path = "{home}/audit.log"\n'
+    )
     asked = ("--config", str(settings), "--embedded", "rag")
     done = llmspell(*asked, "ingest", "-", "--id", "a", "--tenant", "t", stdin=PASSAGES[0])
     assert done.status == 0, done.err
