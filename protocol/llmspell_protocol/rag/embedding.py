@@ -81,7 +81,7 @@ class ReplaceVectors(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceCommit(Record):
-    """The place has the new model from here on; where chunks lack a vector nothing changes. Progress as `rebuild`."""
+    """The place has the new model from here on; where chunks lack a vector nothing changes."""
 
     place: Place
 
