@@ -24,6 +24,7 @@ from llmspell_protocol.errors import StorageError, StorageVersion
 from llmspell_storage.directories import private_directory
 from llmspell_storage.failures import BUSY_TIMEOUT_S, told
 from llmspell_storage.schema import Schema, statements
+from llmspell_storage.transactions import writing
 
 log = logging.getLogger(__name__)
 
@@ -163,10 +164,9 @@ def _mark(schema: Schema, path: Path) -> None:
     try:
         # Its owner may give pages back that are free; a file that was made before can only use them again.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("BEGIN IMMEDIATE")
-        if not _is_ours(connection, schema, path):
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("COMMIT")
+        with writing(connection):
+            if not _is_ours(connection, schema, path):
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     finally:
         connection.close()
 
@@ -223,8 +223,7 @@ def _bring_up(connection: sqlite3.Connection, schema: Schema, path: Path) -> Non
 
 def _migrated(connection: sqlite3.Connection, schema: Schema) -> sqlite3.Connection:
     """All migrations that are lacking, in one transaction: after a crash it has the old version, whole."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with writing(connection):
         for migration in schema.migrations[_version(connection) :]:
             if isinstance(migration, str):
                 for statement in statements(migration):
@@ -233,10 +232,6 @@ def _migrated(connection: sqlite3.Connection, schema: Schema) -> sqlite3.Connect
                 migration(connection)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {schema.version}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
     return connection
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import zmq
 
 from llmspell_kernel.doors.heartbeat import MAX_BYTES, WAITING_ECHOES
-from llmspell_kernel.doors.iopub import MAX_TOPIC_BYTES, WAITING_CHANGES
+from llmspell_kernel.doors.iopub import MAX_TOPIC_BYTES, WAITING_CHANGES, WAITING_OUTPUT
 from llmspell_protocol.connection import CHANNELS, Channel, ConnectionInfo
 from llmspell_protocol.discovery import running_kernels
 from llmspell_protocol.errors import Busy, ConfigError, Unsupported
@@ -162,6 +162,7 @@ def _bind(info: ConnectionInfo, context: zmq.Context[zmq.Socket[bytes]]) -> Sock
             if channel == "iopub":
                 # Without it a second subscriber to the same topic is never seen, and never welcomed.
                 made.setsockopt(zmq.XPUB_VERBOSER, 1)
+                made.setsockopt(zmq.SNDHWM, WAITING_OUTPUT)
             else:
                 # A frontend that reconnects keeps its id: the newest connection of an id is the client's.
                 made.setsockopt(zmq.ROUTER_HANDOVER, 1)

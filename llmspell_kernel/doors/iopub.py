@@ -13,7 +13,7 @@ import zmq
 from llmspell_kernel.doors.connections import Connections
 from llmspell_kernel.doors.dropped import Dropped
 from llmspell_kernel.doors.intake import NO_CONNECTION, Intake
-from llmspell_kernel.doors.missed import Missed
+from llmspell_kernel.doors.missed import MAX_MESSAGES, Missed
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.messages import HeaderFactory, Message
 from llmspell_protocol.wire import Wire
@@ -31,6 +31,8 @@ MAX_LEFT = 1_024
 _CHANGES_A_SECOND = 10
 WAITING_CHANGES = 4
 """ZeroMQ reads ahead, and keeps what it has read, whatever becomes of the connection."""
+WAITING_OUTPUT = 2 * MAX_MESSAGES
+"""Messages that wait for one listener; ZeroMQ drops what is more. What it has missed comes at once, and isn't all."""
 _LINGER_MS = 2_000
 _LATE_S = 10.0
 """How long the first subscription may be behind the requests of its frontend."""

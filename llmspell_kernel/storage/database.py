@@ -13,6 +13,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +21,7 @@ from llmspell_protocol.errors import StorageError
 from llmspell_storage.failures import told
 from llmspell_storage.opening import opened, write_copy
 from llmspell_storage.schema import Schema
+from llmspell_storage.transactions import reading, writing
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -56,13 +58,13 @@ class Database:
         Raises:
             StorageError, StorageDamaged, StorageVersion, DiskFull, Busy: the database can't be used; see `told`.
         """
-        return await self._call(self._write_threads, lambda: self._writer.transaction(work, "IMMEDIATE"))
+        return await self._call(self._write_threads, lambda: self._writer.transaction(work, writing))
 
     async def read(self, work: Work[T]) -> T:
         """What `work` reads; it sees one moment. Raises as `write`."""
         if self.path is None:  # What is in memory has one connection.
-            return await self._call(self._write_threads, lambda: self._writer.transaction(work, "DEFERRED"))
-        return await self._call(self._read_threads, lambda: self._reader().transaction(work, "DEFERRED"))
+            return await self._call(self._write_threads, lambda: self._writer.transaction(work, reading))
+        return await self._call(self._read_threads, lambda: self._reader().transaction(work, reading))
 
     async def copy(self, target: Path) -> None:
         """Writes the whole database as it is at one moment into a new file, compacted; the file appears when it is
@@ -117,19 +119,12 @@ class _Held:
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
 
-    def transaction(self, work: Work[T], kind: str) -> T:
+    def transaction(
+        self, work: Work[T], transaction: Callable[[sqlite3.Connection], AbstractContextManager[None]]
+    ) -> T:
         connection = self._open()
-        with told(self._schema, self._path):
-            connection.execute(f"BEGIN {kind}")
-            try:
-                result = work(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                # Some errors of SQLite's have ended it already.
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        return result
+        with told(self._schema, self._path), transaction(connection):
+            return work(connection)
 
     def copy(self, target: Path) -> None:
         connection = self._open()

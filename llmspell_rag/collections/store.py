@@ -14,6 +14,7 @@ from pathlib import Path
 from llmspell_protocol.errors import Cancelled
 from llmspell_protocol.rag.settings import IndexSettings
 from llmspell_rag.collections.tables import SCHEMA
+from llmspell_storage import transactions
 from llmspell_storage.failures import told
 from llmspell_storage.opening import opened
 
@@ -80,7 +81,7 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that is there as a whole or not at all; on the thread that writes."""
-        with self._transaction(self._writer, "IMMEDIATE"):
+        with self.telling(), transactions.writing(self._writer):
             yield self._writer
 
     @contextmanager
@@ -93,7 +94,7 @@ class Store:
         connection = self._reader()
         self._wanted.go_on = go_on
         try:
-            with self._transaction(connection, "DEFERRED"):
+            with self.telling(), transactions.reading(connection):
                 yield connection
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorname", "") != "SQLITE_INTERRUPT":
@@ -108,7 +109,7 @@ class Store:
             return
         with self.telling():
             # It gives a row without columns for each page, after the first of which `execute` would leave it.
-            self._writer.executescript("PRAGMA incremental_vacuum")
+            transactions.in_turn(self._writer, lambda: self._writer.executescript("PRAGMA incremental_vacuum"))
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def used_bytes(self) -> int:
@@ -139,16 +140,3 @@ class Store:
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             self._all_readers.append(connection)
         return connection
-
-    @contextmanager
-    def _transaction(self, connection: sqlite3.Connection, kind: str) -> Iterator[None]:
-        with self.telling():
-            connection.execute(f"BEGIN {kind}")
-            try:
-                yield
-                connection.execute("COMMIT")
-            except BaseException:
-                # Some errors of SQLite's have ended it already.
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise

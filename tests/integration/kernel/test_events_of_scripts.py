@@ -45,8 +45,10 @@ def following(client: Client, pattern: str, count: int | None = None) -> Pending
 
 
 def followed(pending: Pending) -> list[dict[str, Any]]:
-    """The events of a stream that ends."""
-    return [event.content["event"] for event in pending if isinstance(event, Delta)]
+    """The events of a stream that ends well."""
+    found = [event.content["event"] for event in pending if isinstance(event, Delta)]
+    pending.result()
+    return found
 
 
 def started(client: Client, code: str) -> Pending:

@@ -105,10 +105,14 @@ def test_thousands_of_short_clients_leave_every_table_as_it_was(home: Path) -> N
         await asyncio.to_thread(look)
         # The end of the one that looked, on all of its channels.
         channels = _channels(kernel)
-        async with asyncio.timeout(60):
-            while any(each.live for each in channels._connections) or len(kernel.kernel._clients):
-                changed.clear()
-                await changed.wait()
+        try:
+            async with asyncio.timeout(60):
+                while any(each.live for each in channels._connections) or len(kernel.kernel._clients):
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            live = [sorted(each.live) for each in channels._connections]
+            pytest.fail(f"still there: {live} and {list(kernel.kernel._clients)}")
 
     asyncio.run(main())
 
