@@ -43,9 +43,14 @@ def test_a_writer_gets_its_turn_beside_one_that_writes_without_a_pause(tmp_path:
 
 def test_a_block_that_raises_changes_nothing(tmp_path: Path) -> None:
     connection = connected(tmp_path / "a.db")
-    with pytest.raises(KeyError), writing(connection):
-        connection.execute("INSERT INTO numbers VALUES (1)")
-        raise KeyError
+
+    def write_and_fail() -> None:
+        with writing(connection):
+            connection.execute("INSERT INTO numbers VALUES (1)")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_and_fail()
     assert not connection.in_transaction
     assert connection.execute("SELECT count(*) FROM numbers").fetchone() == (0,)
 
