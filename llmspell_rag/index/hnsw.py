@@ -41,8 +41,9 @@ def _kind_of(settings: IndexSettings) -> str:
     """usearch's name of the metric."""
     if settings.metric == "euclidean":
         return "L2sq"
-    # Prepared vectors have length 1: their inner product is the cosine, and a third quicker. Rounded ones have not.
-    return "Cos" if settings.metric == "cosine" and settings.quantization != "f32" else "IP"
+    # Prepared vectors have length 1: their inner product is the cosine, and a third quicker. In 16 bits a number it is
+    # the same to four digits; in eight it isn't.
+    return "Cos" if settings.metric == "cosine" and settings.quantization == "i8" else "IP"
 
 
 class Graph:

@@ -49,7 +49,7 @@ class VectorStorage(Table):
     )
     max_memory_mb: int = Field(default=500, ge=0, description="insertions beyond it fail, in MB")
     quantization: Annotated[Quantization, words(Quantization)] = Field(
-        default="f32", description="of an index's vectors: f32, f16 or i8"
+        default="f16", description="of an index's vectors: f32, f16 or i8"
     )
     max_documents: int | None = Field(default=None, ge=1, description="most documents of a collection")
     max_storage_mb: int | None = Field(

@@ -19,7 +19,7 @@ class IndexSettings(Record):
     """`[rag.vector_storage]`, and what of `[rag.embedding]` the database keeps."""
 
     metric: Metric = "cosine"
-    quantization: Quantization = "f32"
+    quantization: Quantization = "f16"
     """of a graph's vectors; those of the database are what the model gave"""
     m: int = 16
     ef_construction: int = 200

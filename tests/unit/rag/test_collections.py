@@ -455,7 +455,7 @@ def test_an_index_that_is_not_of_the_database_is_made_again_and_told(path: Path,
 
 
 def test_the_content_of_a_mapped_file_is_checked_in_idle_time(path: Path) -> None:
-    settings = IndexSettings(exact_limit=100)
+    settings = IndexSettings(exact_limit=100, quantization="f32")
     room = Room(path, settings)
     vectors = np.vstack(list(clustered(300, DIMENSION)))
     room.write("a", [str(number) for number in range(300)], vectors)
