@@ -2,7 +2,8 @@
 
 A reply is `[mock/NAME] ` and the first 200 characters of the last message, or the fixed text that the kernel was
 started with (LLMSPELL_MOCK_REPLY), or, where a schema is given, the smallest JSON text that fits it. A word, a number
-or a mark counts as one token.
+or a mark counts as one token. Words come as fast as they are taken, or with a pause before each of as many seconds as
+the kernel was started with (LLMSPELL_MOCK_PAUSE).
 
 Where tools are offered, a message with lines such as `call calculator {"input": "2 + 3"}` makes it call them, all at
 once, and results are answered as any message is.
@@ -74,8 +75,9 @@ class MockProvider:
 
     name = "mock"
 
-    def __init__(self, reply: str | None = None) -> None:
+    def __init__(self, reply: str | None = None, pause: float = 0.0) -> None:
         self._reply = reply
+        self._pause = pause
         self._loaded: set[str] = set()
 
     def capabilities(self, model_format: str | None = None) -> Capabilities:
@@ -173,7 +175,7 @@ class MockProvider:
         pieces, finish_reason = _cut(text, request.options)
         for piece in pieces:
             # A real engine lets others run between two tokens.
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._pause)
             yield ChatChunk(text=piece)
         if calls:
             finish_reason = "tool_calls"

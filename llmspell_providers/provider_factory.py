@@ -5,11 +5,12 @@ Each backend's module is imported by its first user: the status of one must not 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from llmspell_protocol.errors import Unsupported
+from llmspell_protocol.errors import ConfigError, Unsupported
 
 if TYPE_CHECKING:
     from llmspell_profiles.schema.providers import CandleSettings, CloudSettings, OllamaSettings, ProviderSettings
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from llmspell_providers.residency.residency import Residency
 
 MOCK_REPLY_VARIABLE = "LLMSPELL_MOCK_REPLY"
+MOCK_PAUSE_VARIABLE = "LLMSPELL_MOCK_PAUSE"
 
 
 class ProviderFactory:
@@ -49,7 +51,8 @@ class ProviderFactory:
         if table is None:
             from llmspell_providers.mock import MockProvider
 
-            return MockProvider(self._environment.get(MOCK_REPLY_VARIABLE) or None)
+            pause = _mock_pause(self._environment.get(MOCK_PAUSE_VARIABLE) or "0")
+            return MockProvider(self._environment.get(MOCK_REPLY_VARIABLE) or None, pause)
         if table.provider_type == "candle":
             from llmspell_providers.candle.provider import CandleProvider
 
@@ -72,6 +75,16 @@ class ProviderFactory:
                 environment=self._environment,
             )
         return _remote(name, cast("CloudSettings", table), lambda: self._find_key(name, table))
+
+
+def _mock_pause(text: str) -> float:
+    try:
+        pause = float(text)
+    except ValueError:
+        pause = math.nan
+    if not 0.0 <= pause < math.inf:
+        raise ConfigError(f"{MOCK_PAUSE_VARIABLE} is {text!r}, which is no number of seconds", hint="for example 0.05")
+    return pause
 
 
 def _remote(name: str, settings: CloudSettings, find_key: Callable[[], str | None]) -> Provider:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,6 +52,8 @@ async def kernel_in_process(
 
     `variables` are its environment, besides its home.
     """
+    # Both bring a C++ library, and beside usearch's libzmq names no message's connection. Kernels never load usearch.
+    assert "usearch.compiled" not in sys.modules, "a test before this one has loaded usearch in this process"
     flags = {key.replace("__", "."): value for key, value in settings.items()}
     environment = {**variables, "LLMSPELL_HOME": str(home)}
 

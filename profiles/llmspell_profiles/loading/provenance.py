@@ -14,7 +14,7 @@ from llmspell_protocol.errors import LlmspellError
 from llmspell_protocol.user_home import expanded_user
 
 NOT_SETTINGS = frozenset(
-    "LLMSPELL_" + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "LOG", "MOCK_REPLY")
+    "LLMSPELL_" + name for name in ("HOME", "CONFIG", "CONNECT", "ENGINE", "KEY", "LOG", "MOCK_PAUSE", "MOCK_REPLY")
 )
 """Variables of ours that name no setting; others read them."""
 

@@ -12,8 +12,8 @@ import pytest
 from tests.support.command_line import AtTerminal, Running, llmspell
 from tests.support.kernels import KernelProcess
 
-LONG_REPLY = {"LLMSPELL_MOCK_REPLY": "word " * 24_000}
-"""Takes a second or more to stream: long enough for Ctrl-C to meet it."""
+LONG_REPLY = {"LLMSPELL_MOCK_REPLY": "word " * 24_000, "LLMSPELL_MOCK_PAUSE": "0.001"}
+"""Takes half a minute: long enough for Ctrl-C to meet it."""
 
 
 @pytest.fixture(params=["embedded", "connected"])

@@ -15,7 +15,7 @@ import pytest
 from tests.support.command_line import AtTerminal
 from tests.support.kernels import KernelProcess
 
-LONG_REPLY = {"LLMSPELL_MOCK_REPLY": "word " * 24_000}
+LONG_REPLY = {"LLMSPELL_MOCK_REPLY": "word " * 24_000, "LLMSPELL_MOCK_PAUSE": "0.001"}
 
 
 def talk(chat: AtTerminal, *exchange: tuple[str, str]) -> None:

@@ -23,7 +23,6 @@ from llmspell_protocol.rag.settings import IndexSettings
 from tests.support.rag_worker import PLACE, RagWorker, chunks
 
 np = pytest.importorskip("numpy")
-pytest.importorskip("usearch.compiled")
 
 DIMENSION = 32
 SETTINGS = IndexSettings(exact_limit=200, ef_search=400, num_threads=1, save_interval_s=0.05)

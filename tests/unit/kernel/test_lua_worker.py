@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -36,6 +37,14 @@ JOB = {
     "path": None,
     "debug": True,
 }
+
+
+@pytest.fixture(autouse=True)
+def _memory_is_unlimited_again() -> Iterator[None]:
+    """A worker limits its own process, which is the tests' here."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 class NothingLeft(Exception):

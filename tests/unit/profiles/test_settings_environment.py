@@ -247,7 +247,8 @@ def test_maps_are_json_objects(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", ["LLMSPELL_CONNECT", "LLMSPELL_ENGINE", "LLMSPELL_KEY", "LLMSPELL_MOCK_REPLY", "LLMSPELL_API_KEY_BRAVE"]
+    "variable",
+    [f"LLMSPELL_{name}" for name in ("CONNECT", "ENGINE", "KEY", "MOCK_PAUSE", "MOCK_REPLY", "API_KEY_BRAVE")],
 )
 def test_variables_of_ours_that_are_no_settings_draw_no_warning(tmp_path: Path, variable: str) -> None:
     assert load(tmp_path, None, **{variable: "x"}).warnings == ()

@@ -15,7 +15,7 @@ from llmspell_protocol.errors import (
     ModelNotFound,
     Unsupported,
 )
-from llmspell_providers.provider_factory import MOCK_REPLY_VARIABLE
+from llmspell_providers.provider_factory import MOCK_PAUSE_VARIABLE, MOCK_REPLY_VARIABLE
 from llmspell_providers.registry import ProviderRegistry
 from llmspell_providers.spec import ModelSpec
 from tests.support.installed import install
@@ -171,6 +171,12 @@ def test_mock_models_are_there_without_any_configuration(tmp_path: Path) -> None
     registry = _registry("", tmp_path, {MOCK_REPLY_VARIABLE: "as told"})
     assert _located(registry, "mock/echo") == "mock/echo@mock"
     assert registry.local == []
+
+
+@pytest.mark.parametrize("pause", ["soon", "-1", "nan", "inf"])
+def test_a_pause_of_the_mock_is_a_number_of_seconds(tmp_path: Path, pause: str) -> None:
+    with pytest.raises(ConfigError, match=f"^LLMSPELL_MOCK_PAUSE is '{pause}', which is no number of seconds$"):
+        _located(_registry("", tmp_path, {MOCK_PAUSE_VARIABLE: pause}), "mock/echo")
 
 
 def test_the_default_model_is_the_default_provider_s(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from llmspell_rag.index.closeness import numpy, prepared
 from tests.support.rag_room import DIMENSION, PLACE, Room, embedded
 
 np = pytest.importorskip("numpy")
-pytest.importorskip("usearch.compiled")
 
 
 def room_vector(vector: Any) -> bytes:

@@ -23,7 +23,6 @@ from llmspell_protocol.rag.settings import IndexSettings
 from llmspell_rag.calls import Calls
 
 np = pytest.importorskip("numpy")
-pytest.importorskip("usearch.compiled")
 
 DIMENSION = 8
 WORDS = ("tide", "moon", "harbour", "ERR-4711", "v1.2.3", "straße", "東京都", "salt")

@@ -13,8 +13,6 @@ from llmspell_rag.collections.coverage import least_fit, passages_with, telling
 from llmspell_storage.words import any_of
 from tests.support.rag_room import Room, embedded
 
-pytest.importorskip("usearch.compiled")
-
 TEXTS = {
     "error": "The pump stops with ERR-4711 when the valve sticks.",
     "filter": "The pump stops when the filter is full, and starts by itself once it is clean.",

@@ -17,7 +17,6 @@ from llmspell_rag.index.hnsw import Graph
 from llmspell_rag.index.layers import Layers
 
 np = pytest.importorskip("numpy")
-pytest.importorskip("usearch.compiled")
 
 DIMENSION = 32
 COUNT = 3000
