@@ -1,6 +1,7 @@
 """`python -m benchmarks.growth [--to N]`: what passages cost as they grow, from 1,000 vectors; a table and a picture.
 
-Of each size the time that the last vectors took to be written and to be in the graph, a search, memory and disk.
+Of each size the time that the last vectors took to be written and to be in the graph, a search, what share of the
+nearest it finds, memory and disk.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.clustered import questions
-from benchmarks.vectors import Room
+from benchmarks.clustered import clustered, questions
+from benchmarks.vectors import CHUNKS, K, Room
 from llmspell_protocol.rag.settings import IndexSettings
 from llmspell_protocol.worker_memory import resident_bytes
+
+if TYPE_CHECKING:
+    from benchmarks.clustered import Vectors
 
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 _ASKED = 100
@@ -33,6 +37,8 @@ class Point(NamedTuple):
     """one vector, written and indexed"""
     search_ms: float
     """p50 of the ten nearest with their passages"""
+    recall: float
+    """share of the ten nearest that a search finds"""
     memory_mb: float
     disk_mb: float
 
@@ -42,15 +48,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--to", type=int, default=SIZES[-1], help="the largest number of vectors (default 1,000,000)")
     parser.add_argument("--dimension", type=int, default=384)
-    parser.add_argument("--quantization", choices=("f32", "f16", "i8"), default="f32")
+    parser.add_argument("--quantization", choices=("f32", "f16", "i8"), default=IndexSettings().quantization)
     parser.add_argument("--svg", type=Path, help="where the picture goes")
     arguments = parser.parse_args()
     settings = IndexSettings(quantization=arguments.quantization)
     points: list[Point] = []
-    print("| vectors | written and indexed, µs each | search p50, ms | memory, MB | disk, MB |\n|---|---|---|---|---|")
+    print(
+        "| vectors | written and indexed, µs each | search p50, ms | recall@10 | memory, MB | disk, MB |\n"
+        "|---|---|---|---|---|---|"
+    )
     with tempfile.TemporaryDirectory(prefix="llmspell-growth-") as directory:
         room = Room(Path(directory), 0, arguments.dimension, settings)
         asked = questions(_ASKED, arguments.dimension)
+        best = _Best(asked)
         before = resident_bytes()
         there = 0
         for size in (one for one in SIZES if one <= arguments.to):
@@ -60,17 +70,20 @@ def main() -> None:
             room.index()
             took = time.perf_counter() - began
             room.ask("save")
-            searches = []
-            for one in asked:
+            best.add(size - there, stream=size)
+            searches, found = [], 0
+            for one, nearest in zip(asked, best.nearest, strict=True):
                 began = time.perf_counter()
-                room.search(one)
+                hits = room.search(one).hits
                 searches.append(time.perf_counter() - began)
+                found += len(nearest.intersection(hit.id for hit in hits))
             disk = sum(one.stat().st_size for one in Path(directory).rglob("*") if one.is_file())
             points.append(
                 Point(
                     size,
                     took / (size - there) * 1e6,
                     statistics.median(searches) * 1e3,
+                    found / (K * len(asked)),
                     (resident_bytes() - before) / 1e6,
                     disk / 1e6,
                 )
@@ -78,8 +91,8 @@ def main() -> None:
             there = size
             last = points[-1]
             print(
-                f"| {last.vectors:,} | {last.write_us:,.0f} | {last.search_ms:.2f} | {last.memory_mb:,.0f}"
-                f" | {last.disk_mb:,.0f} |",
+                f"| {last.vectors:,} | {last.write_us:,.0f} | {last.search_ms:.2f} | {last.recall:.3f}"
+                f" | {last.memory_mb:,.0f} | {last.disk_mb:,.0f} |",
                 flush=True,
             )
         room.calls.close()
@@ -87,10 +100,41 @@ def main() -> None:
         arguments.svg.write_text(picture(points), encoding="utf-8")
 
 
+class _Best:
+    """The nearest of all vectors so far, by comparing each."""
+
+    def __init__(self, asked: Vectors) -> None:
+        self._asked = asked
+        self._nearest: list[list[tuple[float, str]]] = [[] for _ in asked]
+        self._documents = 0
+
+    @property
+    def nearest(self) -> list[set[str]]:
+        """The ids of the nearest chunks of each question."""
+        return [{name for _, name in one} for one in self._nearest]
+
+    def add(self, count: int, stream: int) -> None:
+        """Looks at as many vectors more, as `Room.write` made them."""
+        # An extra, and slow to import.
+        import numpy as np
+
+        for block in clustered(count, self._asked.shape[1], 0, stream):
+            close = self._asked @ block.T
+            for at, rows in enumerate(np.argsort(-close, axis=1)[:, :K].tolist()):
+                new = [(float(close[at, row]), f"{self._documents + row // CHUNKS}#{row % CHUNKS}") for row in rows]
+                self._nearest[at] = sorted(self._nearest[at] + new, reverse=True)[:K]
+            self._documents += -(-len(block) // CHUNKS)
+
+
 def picture(points: Sequence[Point]) -> str:
-    """The four figures over the number of vectors, both axes logarithmic; SVG."""
-    names = ("µs to write one", "ms to search", "MB of memory", "MB of disk")
-    lines = [tuple(getattr(one, field) for one in points) for field in Point._fields[1:]]
+    """The figures over the number of vectors, both axes logarithmic; SVG."""
+    names = {
+        "write_us": "µs to write one",
+        "search_ms": "ms to search",
+        "memory_mb": "MB of memory",
+        "disk_mb": "MB of disk",
+    }
+    lines = [tuple(getattr(one, field) for one in points) for field in names]
     values = [value for line in lines for value in line if value > 0]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     left, right = math.log10(points[0].vectors), math.log10(points[-1].vectors)

@@ -26,7 +26,7 @@ COUNT = 100_000
 DIMENSION = 384
 K = 10
 _PLACE = Place(owner="bench")
-_CHUNKS = 100
+CHUNKS = 100
 """of a document"""
 _ASKED = 200
 _TENTHS = 10
@@ -54,8 +54,8 @@ class Room:
     def write(self, count: int, *, seed: int = 0, stream: int = 0) -> None:
         """Writes so many vectors more, those of a seed and of a stream of it."""
         for block in clustered(count, self.dimension, seed, stream):
-            for first in range(0, len(block), _CHUNKS):
-                vectors = block[first : first + _CHUNKS]
+            for first in range(0, len(block), CHUNKS):
+                vectors = block[first : first + CHUNKS]
                 number = self._documents
                 about = Document(id=f"{number}", hash="bench", metadata={"tenth": number % _TENTHS})
                 self.ask("begin", place=_PLACE, write=1, model="bench", dimension=self.dimension, document=about)
@@ -165,7 +165,7 @@ def _recall(stage: Stage, bench: _Bench) -> Iterator[Result]:
         found = 0
         for one, rows in zip(bench.asked, near.tolist(), strict=True):
             hits = {hit.id for hit in bench.room.search(one).hits}
-            found += len(hits & {f"{row // _CHUNKS}#{row % _CHUNKS}" for row in rows})
+            found += len(hits & {f"{row // CHUNKS}#{row % CHUNKS}" for row in rows})
         return found / (K * len(bench.asked))
 
     yield alone(
