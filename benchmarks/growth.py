@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.clustered import Vectors
 
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
-_ASKED = 100
+_ASKED = 200
 _WIDTH, _HEIGHT, _MARGIN = 640, 420, 60
 _COLORS = ("#1b6ca8", "#c0392b", "#27824b", "#8e5a9f")
 

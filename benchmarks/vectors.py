@@ -94,7 +94,16 @@ class _Bench:
 
     @cached_property
     def direct(self) -> Any:
-        """usearch's own index, as its guide makes one, with the settings that are ours."""
+        """usearch's own index of the vectors as they are, with the settings that are ours."""
+        return self._made("f32")
+
+    @cached_property
+    def direct_default(self) -> Any:
+        """The same in the number format that usearch chooses for this machine: 16 bits, where it has instructions."""
+        return self._made(None)
+
+    @staticmethod
+    def _made(dtype: str | None) -> Any:
         import numpy as np
         from usearch.index import Index
 
@@ -102,7 +111,7 @@ class _Bench:
         index = Index(
             ndim=DIMENSION,
             metric="cos",
-            dtype="f32",
+            dtype=dtype,
             connectivity=settings.m,
             expansion_add=settings.ef_construction,
             expansion_search=breadth_for(COUNT, settings),
@@ -130,6 +139,10 @@ class _Bench:
         """The other side."""
         return self.median_ms(lambda one: self.direct.search(one, K))
 
+    def directly_by_default(self) -> float:
+        """The other side, in usearch's own number format."""
+        return self.median_ms(lambda one: self.direct_default.search(one, K))
+
 
 def rag_search(stage: Stage) -> Iterator[Result]:
     """A search of the ten nearest, with their texts; then with a filter; then what share of the nearest is found."""
@@ -148,6 +161,14 @@ def rag_search(stage: Stage) -> Iterator[Result]:
             unit="ms",
             wanted=Wanted(bound=bound),
         )
+    yield compared(
+        "rag_search_default",
+        stage.referee.compare(partial(bench.ours, {}), bench.directly_by_default),
+        what=f"top {K} of {COUNT:,} × {DIMENSION} vectors with their passages, p50",
+        baseline_what=f"usearch in its own number format ({bench.direct_default.dtype.name.lower()}), without passages",
+        unit="ms",
+        wanted=None,
+    )
     yield from _recall(stage, bench)
 
 

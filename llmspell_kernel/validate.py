@@ -14,6 +14,7 @@ from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from llmspell_kernel.exact_content import Inexact, exact
 from llmspell_kernel.field_checks import problems_of_fields
 from llmspell_kernel.flat_content import invalid
 from llmspell_kernel.problem_words import said
@@ -52,9 +53,6 @@ def validated(given: Mapping[str, Any], kind: type, action: str, *, what: str) -
     """The same for a content that no request has brought; `what` begins the error's message."""
     if not fields(kind):
         return kind()
-    # What asks nothing is answered without: `kernel status`, `model ps`.
-    from pydantic import ValidationError
-
     content = {key: value for key, value in given.items() if key != "action" and value is not None}
     problems = dict(islice(problems_of_fields(kind, content), _MANY))
     if "messages" in content:
@@ -62,6 +60,19 @@ def validated(given: Mapping[str, Any], kind: type, action: str, *, what: str) -
     if isinstance(content.get("images"), list | tuple):
         content["images"] = [_image_bytes(image) for image in content["images"]]
     problems |= _unknown_options(content.get("options"))
+    if not problems:
+        try:
+            value: Any = exact(kind, content)
+        except Inexact:
+            pass
+        else:
+            problems = dict(_problems(value, action))
+            if not problems:
+                return value
+            raise invalid(what, list(problems.items()), separator=": ")
+    # What has the form of its class is answered without.
+    from pydantic import ValidationError
+
     count = 0
     try:
         value = _adapter(kind).validate_python(content)

@@ -128,6 +128,10 @@ class ProviderRegistry:
         """Whether a backend is a server that decides by itself what it has in memory."""
         return self.has(backend) and self.kind(backend) not in LOCAL_BACKENDS
 
+    def is_own(self, backend: str) -> bool:
+        """Whether a backend's models run in processes of the kernel."""
+        return self.has(backend) and _is_candle(self._table(backend))
+
     @property
     def made(self) -> list[Provider]:
         """The providers that were asked for so far."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llmspell_protocol.errors import Cancelled, DiskFull, InvalidRequest, StorageError, Unsupported
+from llmspell_protocol.errors import Cancelled, DiskFull, InvalidRequest, StorageError
 from llmspell_protocol.rag import ops
 from llmspell_protocol.rag.record import Record
 from llmspell_protocol.rag.settings import IndexSettings
@@ -22,7 +22,7 @@ from llmspell_rag.collections.replacing import Replacing
 from llmspell_rag.collections.searching import Searching
 from llmspell_rag.collections.store import GoOn, Store
 from llmspell_rag.collections.writing import Writing
-from llmspell_rag.libraries import library
+from llmspell_rag.index.closeness import numpy
 
 Progress = Callable[[int, int], None]
 """So many vectors are done, of so many."""
@@ -55,6 +55,7 @@ class Calls:
             "list": lambda call, go_on, _: self._looking.list(call, go_on),
             "texts": lambda call, go_on, _: self._looking.texts(call, go_on),
             "stats": lambda call, go_on, _: self._looking.stats(call, go_on),
+            "prepare": lambda *_: self._prepare(),
             "search": lambda call, go_on, _: self._searching.search(call, go_on),
             "create": lambda call, *_: self._create(call),
             "begin": lambda call, *_: self._writing.begin(call),
@@ -73,17 +74,6 @@ class Calls:
             "rebuild": self._rebuild,
             "save": lambda *_: self.save(),
         }
-
-    def opened(self) -> ops.Opened:
-        """The answer to `open`."""
-        try:
-            library("usearch.compiled", "usearch", "searching by meaning")
-            missing = None
-        except Unsupported as error:
-            missing = f"{error.message} (pip: {error.hint})"
-        with self.store.reading() as connection:
-            count = connection.execute("SELECT count(*) FROM places").fetchone()[0]
-        return ops.Opened(places=count, unsupported=missing)
 
     def act(self, op: str, call: Record, go_on: GoOn, progress: Progress) -> Record:
         """The answer to a call.
@@ -112,6 +102,11 @@ class Calls:
                 hint="the documents are safe; without the file it is made again from them at the next start",
                 details={"file": str(self.store.path)},
             ) from None
+        return ops.Nothing()
+
+    @staticmethod
+    def _prepare() -> ops.Nothing:
+        numpy()
         return ops.Nothing()
 
     def close(self) -> None:

@@ -45,7 +45,7 @@ def found_below(wanted: Walk) -> Iterator[Found | Skipped]:
         try:
             yield from walk(path, wanted, places)
         except (NotBeneath, OSError) as error:
-            yield Skipped(path, _told(path, error).message)
+            yield Skipped(path=path, reason=_told(path, error).message)
 
 
 def hash_of(data: bytes, wanted: Read) -> str:

@@ -18,7 +18,7 @@ from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import Cancelled, InvalidRequest, LlmspellError, OutOfMemory
 from llmspell_protocol.frames import Frame, FramePipe
 from llmspell_protocol.incidents import incident_in_worker
-from llmspell_protocol.rag.ops import OPS, Open
+from llmspell_protocol.rag.ops import OPS, Nothing, Open
 from llmspell_protocol.worker_memory import is_for_want_of_memory
 from llmspell_rag.calls import Calls
 
@@ -188,7 +188,7 @@ class Worker:
             if self._calls is not None:
                 raise InvalidRequest("the database is open already")
             self._calls = Calls(record)
-            return self._calls.opened()
+            return Nothing()
         if self._calls is None:
             raise InvalidRequest("the database is not open")
         if not call.go_on():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from llmspell_kernel.services.chat_turn import chat_turn
 from llmspell_kernel.services.model_users import ModelUsers
+from llmspell_kernel.services.provider_keys import api_key, hub_token, keyed_vendors
 from llmspell_kernel.services.reply_checks import ReplyChecks
 from llmspell_protocol.background import of_no_request
 from llmspell_protocol.durations import FORMS, read_seconds
@@ -33,7 +34,6 @@ from llmspell_providers.spec import ModelSpec
 if TYPE_CHECKING:
     from llmspell_kernel.services.embedding_model import Embedder
     from llmspell_kernel.services.inventory import Inventory
-    from llmspell_profiles.schema.providers import ProviderSettings
     from llmspell_profiles.schema.settings import Settings
     from llmspell_protocol.areas.model import ModelProvidersReply
     from llmspell_protocol.areas.model_texts import Purpose
@@ -64,9 +64,9 @@ class ModelsService:
             settings,
             log_directory=log_directory,
             environment=environment,
-            find_key=lambda name, table: _api_key(name, table, environment, home),
-            keyed_vendors=lambda: _keyed_vendors(environment, home),
-            find_hub_token=lambda: _hub_token(home),
+            find_key=lambda name, table: api_key(name, table, environment, home),
+            keyed_vendors=lambda: keyed_vendors(environment, home),
+            find_hub_token=lambda: hub_token(home),
         )
 
     def default_model(self, provider: str | None = None) -> str:
@@ -262,6 +262,14 @@ class ModelsService:
         """Whether a backend is a server that may have models which it doesn't list."""
         return self._registry.is_remote(backend)
 
+    async def is_own(self, model: str) -> bool:
+        """Whether a model runs in a process of this kernel. A server that is named is not asked.
+
+        Raises:
+            BackendNotConfigured, Unsupported, ModelNotFound: no backend answers for it.
+        """
+        return self._registry.is_own((await self._locate(model)).provider.name)
+
     def count_beside(self, memory_bytes: Callable[[], int]) -> None:
         """What else this kernel holds for models' work counts in the budget of models."""
         self._registry.residency.count_beside(memory_bytes)
@@ -338,44 +346,6 @@ class ModelsService:
 
     async def _locate(self, model: str) -> LocatedModel:
         return await self._registry.locate(ModelSpec.parse(model or self.default_model()))
-
-
-def _api_key(name: str, table: ProviderSettings, environment: Mapping[str, str], home: Path) -> str | None:
-    """The key of a remote provider; the store is a file or a system keyring, so this may block."""
-    # Only who talks to a remote provider needs keys.
-    from llmspell_profiles.credentials.key_store import KeyStore
-    from llmspell_profiles.credentials.secrets import find_api_key
-
-    found = find_api_key(name, table, environment, KeyStore(home))
-    return None if found is None else found.value
-
-
-def _keyed_vendors(environment: Mapping[str, str], home: Path) -> list[str]:
-    """The vendors that a key is exported or stored for; asks no keyring, which may want a password."""
-    from llmspell_profiles.credentials.key_file import KeyFile
-    from llmspell_profiles.credentials.secrets import key_variables
-    from llmspell_protocol.vendors import KEY_VARIABLES
-
-    try:
-        stored = KeyFile(home).read()
-    except LlmspellError:
-        names: set[str] = set()  # who asks for a key is told
-    else:
-        names = {*stored.keys, *stored.in_keyring}
-    return [
-        vendor
-        for vendor in KEY_VARIABLES
-        if vendor in names or any(environment.get(variable) for variable in key_variables(vendor, None))
-    ]
-
-
-def _hub_token(home: Path) -> str | None:
-    """The token for the Hugging Face hub that `llmspell keys add huggingface` has kept; this may block."""
-    # Only a pull without HF_TOKEN needs it.
-    from llmspell_profiles.credentials.key_store import KeyStore
-
-    found = KeyStore(home).get("huggingface")
-    return None if found is None else found.value
 
 
 def keep_alive_seconds(value: float | str) -> float:

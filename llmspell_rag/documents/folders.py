@@ -45,7 +45,7 @@ def walk(path: str, wanted: Walk, places: Places) -> Iterator[Found | Skipped]:
     try:
         descriptor = open_beneath(places, path, os.O_RDONLY)
     except NotPlain:
-        yield Skipped(path, "it is no plain file")
+        yield Skipped(path=path, reason="it is no plain file")
         return
     try:
         found = os.fstat(descriptor)
@@ -78,14 +78,14 @@ class _Walk:
                 found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             except OSError as error:
                 if not isinstance(error, FileNotFoundError):  # It went meanwhile.
-                    yield Skipped(shown, _said(error))
+                    yield Skipped(path=shown, reason=_said(error))
                 continue
             is_directory = stat.S_ISDIR(found.st_mode)
             reason = self._reason(name, inner, found.st_mode, ignoring)
             if reason is not None:
                 # What is hidden, ignored or not asked for is much, and meant.
                 if reason:
-                    yield Skipped(_legible(shown), reason)
+                    yield Skipped(path=_legible(shown), reason=reason)
             elif is_directory:
                 yield from self._inner(descriptor, name, inner, ignoring)
             else:
@@ -96,12 +96,12 @@ class _Walk:
     ) -> Iterator[Found | Skipped]:
         shown = os.path.join(self._shown, inner)
         if inner.count("/") >= _DEEPEST:
-            yield Skipped(shown, f"it is more than {_DEEPEST} directories deep")
+            yield Skipped(path=shown, reason=f"it is more than {_DEEPEST} directories deep")
             return
         try:
             below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor)
         except OSError as error:
-            yield Skipped(shown, _said(error))
+            yield Skipped(path=shown, reason=_said(error))
             return
         try:
             yield from self._directory(below, inner + "/", ignoring)
@@ -139,7 +139,9 @@ class _Walk:
         if kind is None:
             ending = os.path.splitext(inner)[1]
             what = f"files that end with {ending}" if ending else "files without an ending"
-            return Skipped(shown, f"{what} are no kind of document that is known; include takes them as text")
+            return Skipped(
+                path=shown, reason=f"{what} are no kind of document that is known; include takes them as text"
+            )
         return _taken(shown, found, self._wanted, kind)
 
     def _ignore_files(self, descriptor: int) -> Iterator[Any]:
@@ -169,10 +171,10 @@ class _Walk:
 
 def _taken(path: str, found: os.stat_result, wanted: Walk, kind: str) -> Found | Skipped:
     if wanted.largest_bytes is not None and found.st_size > wanted.largest_bytes:
-        return Skipped(path, f"it has {found.st_size:,} bytes, more than {wanted.largest_bytes:,}")
+        return Skipped(path=path, reason=f"it has {found.st_size:,} bytes, more than {wanted.largest_bytes:,}")
     if not found.st_size:
-        return Skipped(path, "it is empty")
-    return Found(path, found.st_size, found.st_mtime_ns, kind)
+        return Skipped(path=path, reason="it is empty")
+    return Found(path=path, size=found.st_size, mtime_ns=found.st_mtime_ns, media_type=kind)
 
 
 def _is_text(name: str) -> bool:

@@ -39,9 +39,7 @@ class RagWorker:
         self._ended: dict[int, Frame] = {}
         self.progress: deque[Frame] = deque()
         try:
-            self.opened = self.ask(
-                "open", path=None if path is None else str(path), settings=settings or IndexSettings()
-            )
+            self.ask("open", path=None if path is None else str(path), settings=settings or IndexSettings())
         except BaseException:
             self.kill()
             raise

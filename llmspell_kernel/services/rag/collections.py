@@ -17,7 +17,7 @@ from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import InvalidRequest, Unavailable, WorkerCrashed, error_from_content
 from llmspell_protocol.exit_status import ending
 from llmspell_protocol.frames import Frame, FrameTooLarge
-from llmspell_protocol.rag.ops import OPS, WORKER, Open, Opened
+from llmspell_protocol.rag.ops import OPS, WORKER, Open
 from llmspell_protocol.rag.record import Record
 from llmspell_protocol.rag.settings import IndexSettings
 from llmspell_providers.residency.memory import resident_bytes
@@ -45,8 +45,6 @@ class Collections:
         self._is_stale = False
         self._writers = 0
         self._closed = False
-        self.unsupported: str | None = None
-        """What is not installed, so that only words can be searched."""
         self.problem: str | None = None
         """Why it could not be asked the last time."""
 
@@ -54,6 +52,11 @@ class Collections:
     def path(self) -> Path | None:
         """The database; None: memory."""
         return self._where()[0]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the worker has opened the database, so that it answers at once."""
+        return self.pid is not None
 
     @property
     def pid(self) -> int | None:
@@ -87,8 +90,15 @@ class Collections:
 
     def abort(self, write: int) -> None:
         """Drops a begun document, without waiting for it."""
+        self._tell("abort", write=write)
+
+    def prepare_search(self) -> None:
+        """Lets an open worker load what a search with a vector needs, without waiting for it."""
+        self._tell("prepare")
+
+    def _tell(self, op: str, **fields: int) -> None:
         if self._calls is not None and self._calls.exit_status is None:
-            self._calls.open("abort", write=write)
+            self._calls.open(op, **fields)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -142,11 +152,11 @@ class Collections:
         calls = Calls(child)
         wanted = Open(path=None if path is None else str(path), settings=settings)
         try:
-            opened = Opened.from_content(await self._answer(calls.open("open", **to_content(wanted)), None))
+            await self._answer(calls.open("open", **to_content(wanted)), None)
         except BaseException:
             calls.child.kill()
             raise
-        self.unsupported, self.problem = opened.unsupported, None
+        self.problem = None
         self._calls = calls
         return calls
 

@@ -11,10 +11,10 @@ from typing import Any
 from llmspell_kernel.services.sessions.steps import Step
 from llmspell_kernel.validate import validated
 from llmspell_protocol.areas import AREA_OF, actions
-from llmspell_protocol.areas.action import Struct
 from llmspell_protocol.areas.session import SessionConversationReply, SessionDetails
 from llmspell_protocol.errors import InvalidRequest
 from llmspell_protocol.models import ChatMessage
+from llmspell_protocol.structs import Struct
 
 
 class _Said(Struct):

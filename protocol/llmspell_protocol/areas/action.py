@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, dataclass_transform
+from dataclasses import field
+from typing import Any, NamedTuple
 
 from llmspell_protocol.rights import Capability
+from llmspell_protocol.structs import Struct
 
 
 class Action(NamedTuple):
@@ -36,25 +37,6 @@ class Action(NamedTuple):
     def is_turn(self) -> bool:
         """It does what takes a while and tells how far it is: what a session records of a client's requests."""
         return self.right in ("infer", "execute") and (bool(self.progress) or self.delta is not None)
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True)
-class Struct:
-    """The fields of a content: a subclass is a dataclass with keyword arguments, and frozen for the type checker.
-
-    One that is frozen at run time, with slots, takes four times as long to make, and an area has thirty.
-    """
-
-    def __init_subclass__(cls) -> None:
-        dataclass(kw_only=True, eq=False, repr=False)(cls)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
 
 class Empty(Struct):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.areas.action import Action, Empty
 from llmspell_protocol.areas.agent_contexts import (
     ContextCreate,
     ContextKey,
@@ -20,6 +20,7 @@ from llmspell_protocol.areas.agent_contexts import (
 from llmspell_protocol.areas.stream import AgentDelta, LoadingStep, PrefillStep
 from llmspell_protocol.areas.tool import ToolProgress
 from llmspell_protocol.models import CalledTool, ChatMessage, ChatResult, SamplingOptions, Speculation
+from llmspell_protocol.structs import Struct
 from llmspell_protocol.tools.description import Category, Level
 
 ToolMode = Literal["auto", "native", "schema"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Literal
 
-from llmspell_protocol.areas.action import Struct
+from llmspell_protocol.structs import Struct
 
 Inheritance = Literal["inherit", "copy", "share", "isolate"]
 

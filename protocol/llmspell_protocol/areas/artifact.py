@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from llmspell_protocol.areas.action import Action, Struct
+from llmspell_protocol.areas.action import Action
 from llmspell_protocol.models import between
 from llmspell_protocol.numbers import INT32_HIGH
+from llmspell_protocol.structs import Struct
 
 
 class ArtifactRef(Struct):

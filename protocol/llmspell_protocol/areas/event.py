@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.areas.action import Action, Empty
+from llmspell_protocol.structs import Struct
 
 
 class EventPublish(Struct):

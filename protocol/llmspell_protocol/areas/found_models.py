@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmspell_protocol.areas.action import Struct
 from llmspell_protocol.model_origins import Origin
+from llmspell_protocol.structs import Struct
 
 
 class ModelImportable(Struct):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.areas.action import Action, Empty
 from llmspell_protocol.areas.notebook import NotebookSummary
 from llmspell_protocol.connection import Channel
+from llmspell_protocol.structs import Struct
 
 
 class KernelMetricsReply(Struct):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.areas.action import Action, Empty
 from llmspell_protocol.areas.found_models import (
     ModelImport,
     ModelImportable,
@@ -34,6 +34,7 @@ from llmspell_protocol.models import (
 )
 from llmspell_protocol.numbers import INT32_HIGH
 from llmspell_protocol.pulls import Phase, PulledFile, PullResult
+from llmspell_protocol.structs import Struct
 
 
 class BackendError(Struct):

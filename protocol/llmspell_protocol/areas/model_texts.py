@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from llmspell_protocol.areas.action import Struct, buffer
+from llmspell_protocol.areas.action import buffer
 from llmspell_protocol.models import Usage
+from llmspell_protocol.structs import Struct
 
 Purpose = Literal["query", "passage"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.areas.action import Action, Empty
+from llmspell_protocol.structs import Struct
 
 
 class NotebookOpen(Struct):

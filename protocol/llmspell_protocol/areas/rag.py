@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
 
-from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.areas.action import Action, Empty
+from llmspell_protocol.structs import Struct
 
 Method = Literal["hybrid", "vectors", "words"]
 Strategy = Literal["auto", "sliding_window", "sentence", "paragraph", "markdown", "semantic", "code"]

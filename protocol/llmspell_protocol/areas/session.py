@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
 
-from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.areas.action import Action, Empty
 from llmspell_protocol.models import ChatMessage, between
 from llmspell_protocol.numbers import INT32_HIGH
+from llmspell_protocol.structs import Struct
 
 SessionStatus = Literal["active", "suspended", "completed", "failed"]
 SessionKind = Literal["script", "chat", "notebook", "other"]

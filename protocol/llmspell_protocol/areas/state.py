@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from llmspell_protocol.areas.action import Action, Empty, Struct
+from llmspell_protocol.areas.action import Action, Empty
+from llmspell_protocol.structs import Struct
 
 ScopeKind = Literal["all", "user", "session", "agent", "tool", "workflow", "hook", "custom"]
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from llmspell_protocol.areas.action import Struct
 from llmspell_protocol.models import PrefillProgress, ToolCall, ToolEvent
+from llmspell_protocol.structs import Struct
 
 
 class LoadingStep(Struct):

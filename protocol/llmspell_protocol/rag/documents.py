@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from llmspell_protocol.rag.record import Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Document(Record):
     """A document that is written; the same `id` takes the place of what was there."""
 
@@ -28,7 +27,6 @@ class Document(Record):
     """of what it was read from"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk(Record):
     """A piece of a document's text: characters `start` to `end` of it."""
 
@@ -42,7 +40,6 @@ class Chunk(Record):
     section: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Known(Record):
     """A document that is there."""
 
@@ -53,7 +50,6 @@ class Known(Record):
     tokens: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Listed(Record):
     """A document that is there, with all that is known of it; times are seconds since 1970."""
 
@@ -72,7 +68,6 @@ class Listed(Record):
     expires_at: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkText(Record):
     """A chunk by its number in the database, to embed it anew."""
 
@@ -82,7 +77,6 @@ class ChunkText(Record):
     section: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit(Record):
     """A chunk that was found."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from llmspell_protocol.rag.places import Place
 from llmspell_protocol.rag.record import Record
@@ -21,7 +20,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VectorsOf(Record):
     """Embeddings that are kept, by the hash of what was embedded. A tenant has those that it brought itself."""
 
@@ -31,7 +29,6 @@ class VectorsOf(Record):
     hashes: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VectorsKept(Record):
     """Those that are there: vectors in the order of `hashes`, which are in the order of the call's."""
 
@@ -39,7 +36,6 @@ class VectorsKept(Record):
     vectors: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class KeepVectors(Record):
     """Keeps embeddings; the ones that were used longest ago go where there are more than the settings allow."""
 
@@ -50,7 +46,6 @@ class KeepVectors(Record):
     vectors: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceBegin(Record):
     """Begins to embed a place with another model. What an earlier replacement by the same model has brought is kept.
 
@@ -62,7 +57,6 @@ class ReplaceBegin(Record):
     dimension: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceBegun(Record):
     """How many chunks have a new vector, and how many there are."""
 
@@ -70,7 +64,6 @@ class ReplaceBegun(Record):
     total: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceVectors(Record):
     """New vectors of chunks by number; those of chunks that are gone are dropped."""
 
@@ -79,21 +72,18 @@ class ReplaceVectors(Record):
     vectors: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceCommit(Record):
     """The place has the new model from here on; where chunks lack a vector nothing changes."""
 
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Replaced(Record):
     """How many chunks still lack a new vector; 0: the place has the new model."""
 
     lacking: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceAbort(Record):
     """Drops the new vectors."""
 

@@ -10,7 +10,7 @@ Vectors are float32, little-endian, one behind the other: `len(vectors) == 4 * d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, NamedTuple
 
 from llmspell_protocol.rag import embedding
@@ -25,7 +25,6 @@ WORKER = "llmspell_rag.worker"
 """The module that is the worker."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Open(Record):
     """Opens the database, or one in memory (`path` None); makes or migrates it if need be."""
 
@@ -33,29 +32,18 @@ class Open(Record):
     settings: IndexSettings = field(default_factory=IndexSettings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened(Record):
-    """The database is there. `unsupported`: what is not installed, so that only words can be searched."""
-
-    places: int
-    unsupported: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Describe(Record):
     """Is there such a place, and what is in it?"""
 
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Described(Record):
     """A place; None: there is none."""
 
     figures: Figures | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Places(Record):
     """All places of an owner; with `tenant`, that tenant's (empty: those without one)."""
 
@@ -63,14 +51,12 @@ class Places(Record):
     tenant: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlacesThere(Record):
     """The places, by tenant and collection."""
 
     places: Sequence[Figures]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Create(Record):
     """Makes a place; one that is there with the same model and dimension gets the ttl."""
 
@@ -81,7 +67,6 @@ class Create(Record):
     """all of it goes this long after its last change"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AskKnown(Record):
     """Which documents are there: by id, by source, and all whose source is a path of `below` or lies below one.
 
@@ -96,7 +81,6 @@ class AskKnown(Record):
     limit: int = 5_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerKnown(Record):
     """Those that are there and have not expired, each once, by id; `after` None: there are no more."""
 
@@ -104,7 +88,6 @@ class AnswerKnown(Record):
     after: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Begin(Record):
     """Begins a document of an existing place. `write` is a number of the caller's, unused by another open write.
 
@@ -118,7 +101,6 @@ class Begin(Record):
     document: Document
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Add(Record):
     """Chunks of a begun document, with a vector each. What it refuses ends the write: only `abort` is left."""
 
@@ -127,7 +109,6 @@ class Add(Record):
     vectors: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Commit(Record):
     """Writes the begun document in one transaction, in place of the one with its id. It is on the disk with the reply.
 
@@ -137,7 +118,6 @@ class Commit(Record):
     write: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Committed(Record):
     """What was written and what went."""
 
@@ -146,19 +126,16 @@ class Committed(Record):
     chunks_removed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Abort(Record):
     """Drops a begun document; what was there before stays. Nothing for a write that isn't open."""
 
     write: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Nothing(Record):
     """It is done."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Search(Record):
     """The chunks of a place that fit best. `vector` is needed by every method but `words`."""
 
@@ -177,7 +154,6 @@ class Search(Record):
     """how many of each way are looked at before they are fused; None: by `k`"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Record):
     """The best chunks, the best first. Of a place that isn't there, nothing."""
 
@@ -188,7 +164,6 @@ class Found(Record):
     warnings: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ListDocuments(Record):
     """A page of the documents, by id: those behind `after`."""
 
@@ -197,7 +172,6 @@ class ListDocuments(Record):
     limit: int = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentsThere(Record):
     """Some documents; `after` None: there are no more."""
 
@@ -205,7 +179,6 @@ class DocumentsThere(Record):
     after: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(Record):
     """Removes documents: by id, by source (of a directory all below it), by metadata; what any of them names."""
 
@@ -215,19 +188,16 @@ class Delete(Record):
     filter: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Clear(Record):
     """Removes a place with all that is in it; the next `create` may give it another model."""
 
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Expire(Record):
     """Removes everywhere what has expired."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted(Record):
     """What went, and by how much less the database and the files of its indexes need for it."""
 
@@ -236,21 +206,18 @@ class Deleted(Record):
     bytes_freed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuild(Record):
     """Makes the index anew from the database. Progress: `{done, total}` vectors."""
 
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt(Record):
     """The place with its new index."""
 
     figures: Figures
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Texts(Record):
     """A page of a place's chunks, by number: those behind `after`; `lacking`: those that `replace` has no vector of."""
 
@@ -260,7 +227,6 @@ class Texts(Record):
     lacking: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TextsThere(Record):
     """Some chunks; `after` None: there are no more. `remaining` counts those from this page on."""
 
@@ -269,12 +235,14 @@ class TextsThere(Record):
     remaining: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare(Record):
+    """A search with a vector will come: loads the libraries that it needs."""
+
+
 class Save(Record):
     """Saves every index that has changed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats(Record):
     """What an owner has, all of it or a place's; `searches` and `cached` count since the worker began."""
 
@@ -282,7 +250,6 @@ class Stats(Record):
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics(Record):
     """The counts. `bytes` is about what it takes of the database."""
 
@@ -308,7 +275,7 @@ class Op(NamedTuple):
 
 
 OPS: Mapping[str, Op] = {
-    "open": Op(Open, Opened, True),
+    "open": Op(Open, Nothing, True),
     "describe": Op(Describe, Described, False),
     "places": Op(Places, PlacesThere, False),
     "create": Op(Create, Described, True),
@@ -319,6 +286,7 @@ OPS: Mapping[str, Op] = {
     "abort": Op(Abort, Nothing, True),
     "vectors_of": Op(embedding.VectorsOf, embedding.VectorsKept, True),
     "keep_vectors": Op(embedding.KeepVectors, Nothing, True),
+    "prepare": Op(Prepare, Nothing, False),
     "search": Op(Search, Found, False),
     "list": Op(ListDocuments, DocumentsThere, False),
     "delete": Op(Delete, Deleted, True),

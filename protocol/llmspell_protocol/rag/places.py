@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from llmspell_protocol.rag.record import Record
@@ -10,7 +9,6 @@ from llmspell_protocol.rag.record import Record
 DEFAULT_COLLECTION = "default"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Place(Record):
     """A collection of a tenant (empty: none) of an owner, who is a key's id. Places can't see each other."""
 
@@ -18,8 +16,10 @@ class Place(Record):
     tenant: str = ""
     collection: str = DEFAULT_COLLECTION
 
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash((self.owner, self.tenant, self.collection))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
 class Figures(Record):
     """A place and what is in it; times are seconds since 1970."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from llmspell_protocol.rag.record import Record
@@ -11,7 +11,6 @@ from llmspell_protocol.rag.record import Record
 Strategy = Literal["auto", "sliding_window", "sentence", "paragraph", "markdown", "semantic", "code"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunking(Record):
     """How a document is cut; sizes in tokens of the embedding model."""
 
@@ -26,7 +25,6 @@ class Chunking(Record):
     """a sentence, a line, a record that is longer than `chunk_size` stays whole up to this"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Read(Record):
     """One document to be read: by its path, or by its bytes."""
 
@@ -47,7 +45,6 @@ class Read(Record):
     """the hash by which it is known: the same again is neither read nor cut"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Unchanged(Record):
     """The end of a `read` whose hash was known."""
 
@@ -56,7 +53,6 @@ class Unchanged(Record):
     unchanged: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts(Record):
     """The end of a `read`: what is known of the document."""
 
@@ -80,7 +76,6 @@ class Facts(Record):
     warnings: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Walk(Record):
     """Directories to be looked through, and single files. Globs are as in `.gitignore`."""
 
@@ -95,7 +90,6 @@ class Walk(Record):
     largest_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Found(Record):
     """A file that is a document by its name."""
 
@@ -106,7 +100,6 @@ class Found(Record):
     media_type: str
 
 
-@dataclass(frozen=True, slots=True)
 class Skipped(Record):
     """A file or directory that is not taken, and why."""
 

@@ -1,4 +1,4 @@
-"""Records of frames: frozen dataclasses that go into a frame as maps and come out of one as themselves."""
+"""Records of frames: objects that go into a frame as maps and come out of one as themselves."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Self, Union
 
+from llmspell_protocol.structs import Struct
+
 _KINDS: dict[type, dict[str, tuple[type[Record] | None, bool]]] = {}
 """Of each class that was read, its fields: the record that a field is, or has several of."""
 
 
-class Record:
-    """A record; its subclasses are frozen dataclasses of plain values, of records, and of sequences of records."""
-
-    __slots__ = ()
+class Record(Struct):
+    """A record; its subclasses have plain values, of records, and of sequences of records."""
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> Self:
@@ -39,7 +39,7 @@ def _fields_of(cls: type[Record]) -> dict[str, tuple[type[Record] | None, bool]]
     known = _KINDS.get(cls)
     if known is None:
         hints = typing.get_type_hints(cls)
-        known = _KINDS[cls] = {field.name: _kind(hints[field.name]) for field in fields(cls)}  # type: ignore[arg-type]
+        known = _KINDS[cls] = {field.name: _kind(hints[field.name]) for field in fields(cls)}
     return known
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from llmspell_protocol.rag.record import Record
@@ -14,7 +13,6 @@ EXACT_LIMIT = 20_000
 """So many vectors are compared one by one; only of more is a graph made."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexSettings(Record):
     """`[rag.vector_storage]`, and what of `[rag.embedding]` the database keeps."""
 

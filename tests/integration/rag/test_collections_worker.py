@@ -280,7 +280,7 @@ def test_an_answer_larger_than_a_frame_is_an_error_that_says_what_helps(worker: 
 def test_a_database_in_memory_is_gone_with_its_worker(vectors: Any) -> None:
     for _ in range(2):
         with RagWorker(None, SETTINGS) as worker:
-            assert worker.opened.places == 0
+            assert worker.ask("describe", place=PLACE).figures is None
             worker.ask("create", place=PLACE, model="mock:embed", dimension=DIMENSION)
             for number in range(20):
                 put(worker, vectors, number)

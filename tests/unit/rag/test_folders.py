@@ -45,7 +45,7 @@ def test_known_kinds_come_sorted_with_size_and_time_and_are_not_read(tmp_path: P
     assert found(tmp_path) == ["README", "a/b/c.txt", "a/z.py", "b.md"]
     last = list(walk(str(tmp_path), wanted_of(tmp_path, {}), Places([str(tmp_path)])))[-1]
     time = (tmp_path / "b.md").stat().st_mtime_ns
-    assert last == Found(str(tmp_path / "b.md"), 4, time, "text/markdown")
+    assert last == Found(path=str(tmp_path / "b.md"), size=4, mtime_ns=time, media_type="text/markdown")
 
 
 def test_what_is_no_document_is_told_with_the_reason(tmp_path: Path) -> None:
