@@ -158,7 +158,7 @@ def picture(points: Sequence[Point]) -> str:
         f'<text x="{x(one.vectors):.1f}" y="{_HEIGHT - _MARGIN + 18}" text-anchor="middle">{one.vectors:,}</text>'
         for one in points
     ]
-    for at, (name, line, color) in enumerate(zip(names, lines, _COLORS, strict=True)):
+    for at, (name, line, color) in enumerate(zip(names.values(), lines, _COLORS, strict=True)):
         path = "L".join(f"{x(one.vectors):.1f} {y(value):.1f}" for one, value in zip(points, line, strict=True))
         said.append(f'<path d="M{path}" fill="none" stroke="{color}" stroke-width="2"/>')
         said.append(f'<text x="{_MARGIN + at * 140}" y="{_MARGIN - 24}" fill="{color}">{name}</text>')

@@ -6,6 +6,7 @@ by the one that writes. It ends with the pipe; each document that was committed 
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 import threading
@@ -221,6 +222,9 @@ def _no_progress(_: int, __: int) -> None:
 def main() -> None:
     """Runs until the kernel ends, or ends it."""
     Worker(connect_parent()).run()
+    # Everything is closed: to take numpy apart as well would let the kernel wait for it.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
