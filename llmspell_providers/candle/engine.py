@@ -6,13 +6,13 @@ Knows neither frames nor threads: an engine gets plain request content and a `Re
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from llmspell_protocol.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from llmspell_protocol.models import FinishReason, Format, ToolCall
 from llmspell_protocol.scores import TokenCounts
+from llmspell_protocol.structs import Struct
 from llmspell_providers.candle.speculation import Drafts, Speculation, Wanted, drafts
 
 RANK = "rank"
@@ -38,8 +38,7 @@ SHORTEST_LOAD_DEADLINE_S = 900.0
 """Graphics cards that a build was not made for compile its code first, which takes minutes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
+class Launch(Struct):
     """One model to be loaded by one engine in one worker process.
 
     `path` is the GGUF file, or the first file of safetensors weights, whose directory holds the rest.
@@ -73,8 +72,7 @@ class Launch:
     memory_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedState:
+class LoadedState(Struct):
     """What came of a launch; `tools` says whether the chat template has tools, `lacks` names missing abilities.
 
     `engine_pids` are processes that the engine runs beside the worker. `memory` is `ContextMemory` as the worker read
@@ -108,8 +106,7 @@ def _unheard(_device: str, _pids: Sequence[int]) -> None: ...
 def _nothing() -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(Struct):
     """A launch after the worker has looked at the file and the machine: what an engine loads, nothing left to choose.
 
     `can_chat`, `has_template` and `tools` are what the files say that the model is for; `pooling` is the model's own
@@ -136,8 +133,7 @@ class Prepared:
         return drafts(wanted, slots=self.launch.slots, batch_size=self.batch_size, why_not=why_not)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct):
     """The end of one generation as the engine saw it; times in milliseconds.
 
     Of `draft_tokens` that were proposed (None where the engine does not speculate) the model took `accepted_tokens`.
@@ -156,8 +152,7 @@ class Outcome:
     accepted_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vectors:
+class Vectors(Struct):
     """Embeddings as `count × dimensions` float32, little-endian, row by row."""
 
     data: bytes
@@ -166,8 +161,7 @@ class Vectors:
     prompt_tokens: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
+class Ranking(Struct):
     """A score a text, in their order, as the model gave it."""
 
     scores: Sequence[float]

@@ -12,6 +12,7 @@ from typing import Any
 
 from llmspell_protocol.errors import InvalidRequest, LlmspellError, ModelNotFound
 from llmspell_protocol.models import AvailableModel, Format
+from llmspell_protocol.structs import Struct
 from llmspell_providers.library.context_memory import ContextMemory
 from llmspell_providers.library.manifest import DEFAULT_QUANTIZATION
 from llmspell_providers.spec import ModelSpec, is_a_path
@@ -36,8 +37,7 @@ class Pin:
     size_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogEntry:
+class CatalogEntry(Struct):
     """A model that can be pulled by name.
 
     `variant` belongs to the name (`7b` in `mistral:7b`); a model without one takes its quantization as variant.

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmspell_protocol.structs import Struct
+
 KV_BYTES_AN_ELEMENT = 2
 """Keys and values are kept as float16,"""
 STATE_BYTES_AN_ELEMENT = 4
@@ -62,8 +64,7 @@ class TensorRow:
         return self.offset + self.size_bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContextMemory:
+class ContextMemory(Struct):
     """Bytes by what they depend on.
 
     `kv_bytes_a_token` for each token of the context, `window_bytes_a_token` for each that the window holds,

@@ -16,6 +16,7 @@ from typing import Any
 
 from llmspell_protocol.content import to_content
 from llmspell_protocol.models import Format, LocalModel, ModelInfo
+from llmspell_protocol.structs import Struct
 from llmspell_providers.library.context_memory import ContextMemory
 from llmspell_providers.library.manifest_fields import FieldInvalid, check_fields, check_files
 from llmspell_providers.library.prefixes import Prefixes, known_prefixes
@@ -45,8 +46,7 @@ class ManifestFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Struct):
     """An installed model.
 
     `layers`, `heads` and `kv_heads` are counts, `key_length` and `value_length` the dimensions of one head,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from llmspell_protocol.structs import Struct
 from llmspell_providers.library.architectures import ENCODER_DECODERS
 from llmspell_providers.library.context_memory import KV_BYTES_AN_ELEMENT, ContextMemory
 
@@ -38,8 +38,7 @@ STATE_COPIES = 3
 """A recurrent layer's states: read, computed with and written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(Struct):
     """How a model is to be loaded, as far as its memory depends on it.
 
     `slots` contexts of `context_size` tokens each, prompts read in steps of `batch_size`. `embeds` says that texts are
@@ -60,8 +59,7 @@ class Setting:
         return f"{self.engine} {self.device} {self.slots}x{self.context_size}/{self.batch_size}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(Struct):
     """Bytes of one loaded model; `ratio` is measured ÷ estimated of its last load in this setting (1 before any).
 
     `kv_cache_bytes` are taken at the load, `compute_bytes` while requests run, `embed_bytes` beside those where texts

@@ -6,11 +6,12 @@ All sizes are bytes, all times milliseconds unless the name says otherwise. Wire
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from llmspell_protocol.numbers import INT32_HIGH
 from llmspell_protocol.seeds import LARGEST_SEED
+from llmspell_protocol.structs import Struct
 
 FinishReason = Literal["stop", "length", "context_full", "tool_calls"]
 Format = Literal["gguf", "safetensors"]
@@ -19,8 +20,7 @@ Speculation = Literal["auto", "off", "ngram"]
 ToolPhase = Literal["started", "ended"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalModel:
+class LocalModel(Struct):
     """A model that a backend has on disk; `modified_at` is UTC, ISO 8601."""
 
     id: str
@@ -38,7 +38,6 @@ class LocalModel:
     loaded: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo(LocalModel):
     """Everything known about a model; `context_length` is what it was trained for, in tokens.
 
@@ -71,8 +70,7 @@ class ModelInfo(LocalModel):
     """every operation, feature and option: whether its backend has it for this model"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(Struct):
     """Tokens of one request; `cached_tokens` of the prompt needed no prefill."""
 
     prompt_tokens: int = 0
@@ -81,8 +79,7 @@ class Usage:
     completion_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timings:
+class Timings(Struct):
     """Where a request's time went; `first_token_ms` counts from when the checked request looks for its model.
 
     Where the engine speculates, `draft_tokens` were proposed to the model and it took `accepted_tokens` of them.
@@ -100,8 +97,7 @@ class Timings:
     """of these, taken by the model"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
+class ToolCall(Struct):
     """A call that the model asks for; `arguments` is the parsed JSON object."""
 
     id: str
@@ -109,8 +105,7 @@ class ToolCall:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalledTool:
+class CalledTool(Struct):
     """A call that a model asked for, and what came of it; `error` and `code` say why it failed."""
 
     name: str
@@ -124,8 +119,7 @@ class CalledTool:
     duration_ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolEvent:
+class ToolEvent(Struct):
     """A tool that a model called is at work now, or has ended; the other fields are there when it has."""
 
     phase: ToolPhase
@@ -139,8 +133,7 @@ class ToolEvent:
     duration_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatMessage:
+class ChatMessage(Struct):
     """One turn of a conversation; `images` are whole files (JPEG, PNG, WebP), in JSON messages as base64."""
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -158,8 +151,7 @@ def between(low: float, high: float) -> Any:
     return field(default=None, metadata={"range": (low, high)})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplingOptions:
+class SamplingOptions(Struct):
     """How tokens are chosen; None means the backend's or the provider table's default.
 
     `temperature` 0 is greedy; `top_k` 0 is off; `repeat_penalty` 1 is off; `repeat_last_n` -1 is the whole context;
@@ -186,8 +178,7 @@ SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "repeat_
 `num_beams`, which one engine alone has."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
+class ChatRequest(Struct):
     """A conversation to be continued, or (`prompt`) one text to be answered or, `raw`, continued as it is.
 
     Exactly one of `messages` and `prompt` is given. `tools` are OpenAI-style function descriptions; `schema` is a JSON
@@ -205,7 +196,7 @@ class ChatRequest:
     tools: Sequence[Mapping[str, Any]] = ()
     tool_choice: str | None = None
     schema: Mapping[str, Any] | None = None
-    options: SamplingOptions = SamplingOptions()
+    options: SamplingOptions = field(default_factory=SamplingOptions)
     stream: bool = True
     truncate: bool = False
     device: str | None = None
@@ -213,8 +204,7 @@ class ChatRequest:
     think: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefillProgress:
+class PrefillProgress(Struct):
     """How much of the prompt has been read, in tokens."""
 
     processed: int
@@ -222,8 +212,7 @@ class PrefillProgress:
     eta_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatResult:
+class ChatResult(Struct):
     """The end of a reply: the whole message and what it cost.
 
     `truncated` says that the reply would have gone on (`finish_reason` "length" or "context_full"); `context_size` is
@@ -245,8 +234,7 @@ class ChatResult:
     """models that Ollama unloaded to make room"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatChunk:
+class ChatChunk(Struct):
     """A piece of a reply: text, reasoning or tool calls; or progress (loading, prefill); or, last, the result.
 
     `notice` says why a model that is there is loaded anew. `tool` is a call that an agent makes for its model.
@@ -262,8 +250,7 @@ class ChatChunk:
     result: ChatResult | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Embeddings:
+class Embeddings(Struct):
     """Vectors of `count × dimensions` float32, little-endian, row by row in `data`.
 
     `warnings` are what a person should know about the model that was chosen where none was named.
@@ -278,8 +265,7 @@ class Embeddings:
     warnings: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadOptions:
+class LoadOptions(Struct):
     """How a model is to be loaded; `keep_alive_s` 0 unloads at once, -1 never, None is the configured time.
 
     `device` and `speculation` are as in `ChatRequest`, `num_ctx` is the context in tokens.
@@ -292,8 +278,7 @@ class LoadOptions:
     num_ctx: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedModel:
+class LoadedModel(Struct):
     """One line of `model ps`; `reason` says in words why the model stays and when it goes.
 
     `warnings` are what a person should know about how it was loaded. `speculation` is "off" or "ngram" where llmspell
@@ -338,8 +323,7 @@ class LoadedModel:
     """open notebooks of this kernel that have used it"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthStatus:
+class HealthStatus(Struct):
     """Whether a backend can be used, as `model status` shows it; `ready` is `running` for a daemon."""
 
     configured: bool
@@ -355,8 +339,7 @@ class HealthStatus:
     model_directory: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AvailableModel:
+class AvailableModel(Struct):
     """A line of the catalog."""
 
     name: str

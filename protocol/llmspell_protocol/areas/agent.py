@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import field
 from typing import Any, Literal
 
 from llmspell_protocol.areas.action import Action, Empty
@@ -52,7 +52,7 @@ class AgentCreate(Struct):
     provider: str | None = None
     description: str | None = None
     system_prompt: str | None = None
-    options: SamplingOptions = SamplingOptions()
+    options: SamplingOptions = field(default_factory=SamplingOptions)
     schema: Mapping[str, Any] | None = None
     device: str | None = None
     speculation: Speculation | None = None
@@ -81,7 +81,7 @@ class AgentExecute(Struct):
     """what the model is shown beside the text in this turn: whole files, in JSON messages as base64"""
     parameters: Mapping[str, Any] | None = None
     context: Mapping[str, Any] | None = None
-    options: SamplingOptions = SamplingOptions()
+    options: SamplingOptions = field(default_factory=SamplingOptions)
     context_id: str | None = None
     """its values stand among those of `context`"""
     stream: bool = True
@@ -138,7 +138,7 @@ class AgentAnswer(Struct):
     messages: Sequence[ChatMessage]
     tools: Sequence[str]
     model: str | None = None
-    options: SamplingOptions = SamplingOptions()
+    options: SamplingOptions = field(default_factory=SamplingOptions)
     schema: Mapping[str, Any] | None = None
     think: bool | None = None
     stream: bool = True
@@ -209,7 +209,6 @@ class Dropped(Struct):
     """whether the model still reads a summary of them"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentExecuteReply(ChatResult):
     """One turn's answer; `text` is the message's. `usage` and `timings` are the sums of all that the model was asked.
 
@@ -229,7 +228,6 @@ class AgentExecuteReply(ChatResult):
     dropped: Dropped | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentAnswerReply(ChatResult):
     """The turn's answer, and in `messages` what it adds to the conversation: calls, their results, the answer last."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from llmspell_protocol.areas.action import Action, Empty
 from llmspell_protocol.areas.found_models import (
@@ -94,7 +93,6 @@ class PullStep(Struct):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPullReply(PullResult):
     """A finished pull."""
 

@@ -6,7 +6,7 @@ A key without a value is left out of a delta.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import field
 from typing import Any, Literal
 
 from llmspell_protocol.models import PrefillProgress, ToolCall, ToolEvent
@@ -21,12 +21,12 @@ class LoadingStep(Struct):
     """why a model that was there is loaded anew"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PrefillStep(PrefillProgress):
     """How much of the prompt has been read, in tokens."""
 
     phase: Literal["prefill"]
-    eta_s: float | None
+    eta_s: float | None = field()
+    """always told, other than in the base, whose default it would have"""
 
 
 class ChatDelta(Struct):
