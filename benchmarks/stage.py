@@ -60,13 +60,24 @@ class Stage:
         return EngineOptions(
             path=str(self.model_file),
             slots=candle.max_concurrent,
-            context_size=candle.context_size,
+            context_size=self._context_size(),
             batch_size=candle.batch_size,
             threads=candle.cpu_threads or physical_cores(),
             spin_count=candle.spin_count,
             prompt_cache_bytes=self.model_file.stat().st_size,
             flash_attention=candle.use_flash_attention,
         )
+
+    def _context_size(self) -> int:
+        """What a kernel chooses for this model on this machine."""
+        kernel = MeasuredKernel(self.home)
+        try:
+            kernel.ask("load", model=MODEL)
+            loaded = kernel.loaded()
+        finally:
+            kernel.close()
+        assert loaded is not None
+        return int(loaded["context_size"])
 
     @cached_property
     def raw(self) -> RawEngine:
