@@ -87,8 +87,8 @@ class Attempts:
                 if isinstance(error, BackendUnavailable | Busy):
                     self._servers.failed(server)
                 tried.add(server)
-                # Another server may have the model that this one lacks, but not after a pause.
-                if not error.retryable and not isinstance(error, ModelNotFound):
+                # Another server may have the model or the address that this one lacks, but not after a pause.
+                if not error.retryable and not isinstance(error, BackendUnavailable | ModelNotFound):
                     raise
                 pause = 0.0
                 if len(tried) == len(self._servers.all):

@@ -195,7 +195,9 @@ def _refusal(told: Said, details: dict[str, Any], place: Place, whose: str, *, m
             details=details,
         )
     if missing:
-        return unavailable(place, told.text or "no such address; does base_url end in /v1?", status=404)
+        failure = unavailable(place, told.text or "no such address; does base_url end in /v1?", status=404)
+        failure.retryable = False  # Nor will there be a moment later.
+        return failure
     if not told.text:
         return ModelError(f"{whose} failed without saying why", details=details)
     return InvalidRequest(f"{whose} refused the request: {told.text}", details=details)

@@ -44,6 +44,7 @@ def test_the_least_busy_server_is_asked(tmp_path: Path) -> None:
         failing(500, {"error": {"message": "no"}}),
         failing(503, {"error": {"message": "loading"}}),
         failing(404, {"error": {"message": "The model `m` does not exist", "code": "model_not_found"}}),
+        failing(404, {"detail": "Not Found"}),
         Act((), then="cut"),
         Act(("<html>",), 200, {}),
     ],
@@ -54,6 +55,13 @@ def test_what_one_server_can_t_do_another_does_at_once(tmp_path: Path, broken: A
         _, result = using(tmp_path, [bad.base_url, good.base_url], chat, "max_retries = 0\n")
         assert result.message.content == "good"
         assert len(bad.posts) == len(good.posts) == 1
+
+
+def test_an_address_that_is_not_there_is_asked_for_once(tmp_path: Path) -> None:
+    with ModelServer(failing(404, {"detail": "Not Found"})) as server:
+        with pytest.raises(BackendUnavailable) as caught:
+            using(tmp_path, [server.base_url], chat)
+        assert (caught.value.details["status"], caught.value.retryable, len(server.posts)) == (404, False, 1)
 
 
 def test_servers_that_die_under_load_lose_no_request_that_had_not_begun(tmp_path: Path) -> None:
