@@ -128,9 +128,11 @@ class ProviderRegistry:
         """Whether a backend is a server that decides by itself what it has in memory."""
         return self.has(backend) and self.kind(backend) not in LOCAL_BACKENDS
 
-    def is_own(self, backend: str) -> bool:
-        """Whether a backend's models run in processes of the kernel."""
-        return self.has(backend) and _is_candle(self._table(backend))
+    def prepare_own(self) -> None:
+        """Imports what models of our own need, where the settings have them; in any thread."""
+        if self._candle() is not None:
+            import llmspell_providers.candle.process
+            import llmspell_providers.candle.provider  # noqa: F401
 
     @property
     def made(self) -> list[Provider]:

@@ -262,13 +262,9 @@ class ModelsService:
         """Whether a backend is a server that may have models which it doesn't list."""
         return self._registry.is_remote(backend)
 
-    async def is_own(self, model: str) -> bool:
-        """Whether a model runs in a process of this kernel. A server that is named is not asked.
-
-        Raises:
-            BackendNotConfigured, Unsupported, ModelNotFound: no backend answers for it.
-        """
-        return self._registry.is_own((await self._locate(model)).provider.name)
+    def prepare_own(self) -> None:
+        """Imports what models of this kernel's own need: while a caller waits for something else; in any thread."""
+        self._registry.prepare_own()
 
     def count_beside(self, memory_bytes: Callable[[], int]) -> None:
         """What else this kernel holds for models' work counts in the budget of models."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmspell_kernel.request import Request
 from llmspell_protocol.areas.rag import RagProgress
@@ -13,6 +14,19 @@ from llmspell_protocol.content import to_content
 TOLD_EVERY_S = 0.2
 _RATE_AFTER_S = 0.5
 """Sooner a rate says nothing."""
+_RECENT_S = 10.0
+"""So long ago things may have gone faster: what was unchanged since the last time costs next to nothing."""
+
+_MOMENTS = 1_000
+
+
+class _Moment(NamedTuple):
+    """What was done at a time."""
+
+    at: float
+    documents: int
+    chunks: int
+    bytes: int
 
 
 class Progress:
@@ -22,7 +36,6 @@ class Progress:
         self._request = request
         self._tells = tells
         self._clock = clock
-        self._began = clock()
         self._last: tuple[str, float] | None = None
         self.documents_done = 0
         self.documents: int | None = None
@@ -30,10 +43,11 @@ class Progress:
         self.chunks: int | None = None
         self.bytes_done = 0
         self.bytes: int | None = None
+        self._moments = deque([self._moment(clock())], maxlen=_MOMENTS)
 
     def restart(self) -> None:
         """What is fast and what is slow begins here."""
-        self._began = self._clock()
+        self._moments = deque([self._moment(self._clock())], maxlen=_MOMENTS)
 
     def tell(self, stage: Any, current: str | None = None, *, warning: str | None = None) -> None:
         """Sends how far it is, where the last time is a while ago; a new stage and a warning at once."""
@@ -61,15 +75,22 @@ class Progress:
         self._request.progress(to_content(content))
 
     def _speed(self, now: float) -> tuple[float | None, float | None]:
-        passed_s = now - self._began
-        if passed_s < _RATE_AFTER_S or not self.chunks_done:
+        self._moments.append(self._moment(now))
+        while self._moments[1].at <= now - _RECENT_S and self._moments[1].chunks < self.chunks_done:
+            self._moments.popleft()
+        before = self._moments[0]
+        passed_s, chunks = now - before.at, self.chunks_done - before.chunks
+        if passed_s < _RATE_AFTER_S or not chunks:
             return None, None
-        rate = self.chunks_done / passed_s
-        for done, whole in (
-            (self.chunks_done, self.chunks),
-            (self.bytes_done, self.bytes),
-            (self.documents_done, self.documents),
+        rate = chunks / passed_s
+        for done, lately, whole in (
+            (self.chunks_done, chunks, self.chunks),
+            (self.bytes_done, self.bytes_done - before.bytes, self.bytes),
+            (self.documents_done, self.documents_done - before.documents, self.documents),
         ):
-            if whole and done:
-                return round(rate, 2), round(max(0.0, passed_s * (whole - done) / done), 1)
+            if whole and lately:
+                return round(rate, 2), round(max(0.0, passed_s * (whole - done) / lately), 1)
         return round(rate, 2), None
+
+    def _moment(self, now: float) -> _Moment:
+        return _Moment(now, self.documents_done, self.chunks_done, self.bytes_done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
@@ -18,7 +19,6 @@ from llmspell_protocol.rag.ops import Describe, Described, Found, Method, Search
 from llmspell_protocol.rag.places import Figures, Place
 
 if TYPE_CHECKING:
-    from llmspell_kernel.services.rag.early_vector import Early
     from llmspell_profiles.schema.rag import RagSettings
 
 MOST_HITS = 10_000
@@ -58,28 +58,14 @@ class Searches:
             LlmspellError: as the embedding model, the reranker and the collections worker.
         """
         demand_search(wanted)
-        if wanted.method == "words" or self._collections.is_open:
-            return await self._search(place, wanted, client, made, None)
-        # Only a kernel's first question has something to gain.
-        from llmspell_kernel.services.rag.early_vector import early_vector
-
-        async with early_vector(wanted.query, self._models(), self._settings, client, made) as early:
-            return await self._search(place, wanted, client, made, early)
-
-    async def _search(self, place: Place, wanted: RagSearch, client: str, made: Made, early: Early | None) -> Result:
-        figures = (await self._collections.ask(Describe(place=place), Described)).figures
+        figures = await self._described(place, wanted)
         if figures is None:
             return Result((), wanted.method, None, True, (_nothing_there(place),))
-        if early is not None:
-            self._collections.prepare_search()
         cache = self._settings().cache
         key, generation = _key(place, wanted), _generation(figures)
         if cache.search_cache_enabled and (kept := self._cache.get(key, generation)) is not None:
             return kept
-        vector = None
-        if wanted.method != "words":
-            vector = await self._vector(wanted.query, figures, client, made, early)
-        result = await self._searched(place, wanted, figures, client, vector)
+        result = await self._searched(place, wanted, figures, client, made)
         if cache.search_cache_enabled:
             self._cache.put(
                 key,
@@ -95,21 +81,27 @@ class Searches:
         self._cache.clear()
         self._known.clear()
 
-    async def _vector(self, question: str, figures: Figures, client: str, made: Made, early: Early | None) -> bytes:
+    async def _described(self, place: Place, wanted: RagSearch) -> Figures | None:
+        """What is known of the place; each side gets ready for a first question while it waits for the other."""
+        asked = self._collections.ask(Describe(place=place), Described)
+        if wanted.method == "words" or self._collections.is_open:
+            return (await asked).figures
+        found, _ = await asyncio.gather(asked, asyncio.to_thread(self._models().prepare_own))
+        self._collections.prepare_search()
+        return found.figures
+
+    async def _vector(self, question: str, figures: Figures, client: str, made: Made) -> bytes:
         """The question's, by the model of the place."""
-        if early is not None:
-            begun = await early(figures.model)
-            if begun is not None and begun.dimension == figures.dimension:
-                return begun.data
         model = self._known.get(figures.model)
         if model is None:
             model = self._known[figures.model] = await described(self._models(), figures.model)
         embedder = Embedder(self._models(), model.of_dimension(figures.dimension), self._settings, client, made)
         return (await embedder.vectors([question], "query")).data
 
-    async def _searched(
-        self, place: Place, wanted: RagSearch, figures: Figures, client: str, vector: bytes | None
-    ) -> Result:
+    async def _searched(self, place: Place, wanted: RagSearch, figures: Figures, client: str, made: Made) -> Result:
+        vector = None
+        if wanted.method != "words":
+            vector = await self._vector(wanted.query, figures, client, made)
         k = wanted.k if wanted.rerank is None else max(_RERANKED, _RERANKED_A_HIT * wanted.k)
         found = await self._collections.ask(
             Search(

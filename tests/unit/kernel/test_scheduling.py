@@ -28,7 +28,6 @@ OF_A_REQUEST = {
     "llmspell_kernel/services/workflows/branches.py": "a workflow's branches",
     "llmspell_kernel/services/workflows/checkpoints.py": "an execution's own journal",
     "llmspell_kernel/services/agents/composite_answers.py": "the turns of a composite's agents",
-    "llmspell_kernel/services/rag/early_vector.py": "a search's own vector",
     "llmspell_kernel/services/rag/ingest.py": "an ingest's documents",
     "llmspell_kernel/services/rag/writing.py": "an ingest's batches",
     "llmspell_kernel/scripting/cell_output.py": "an execution's displays",

@@ -54,6 +54,30 @@ def test_time_left_is_by_documents_where_bytes_are_not_known() -> None:
     assert bench.sink.sent[-1][1]["eta_s"] == 5.0
 
 
+def test_what_was_quickly_passed_over_long_ago_promises_nothing() -> None:
+    bench = Bench()
+    bench.progress.documents, bench.progress.documents_done, bench.progress.chunks_done = 1000, 500, 1
+    bench.now = 1.0
+    bench.progress.tell("embedding")
+    for _ in range(20):
+        bench.now += 1.0
+        bench.progress.documents_done += 5
+        bench.progress.chunks_done += 10
+        bench.progress.tell("embedding")
+    assert bench.sink.sent[-1][1]["rate"] == 10.0
+    assert bench.sink.sent[-1][1]["eta_s"] == 80.0
+
+
+def test_after_a_long_pause_the_time_left_is_by_what_was_done_before_it() -> None:
+    bench = Bench()
+    bench.progress.documents, bench.progress.documents_done, bench.progress.chunks_done = 100, 10, 10
+    bench.now = 1.0
+    bench.progress.tell("embedding")
+    bench.now = 20.0
+    bench.progress.tell("embedding")
+    assert bench.sink.sent[-1][1]["eta_s"] == 180.0
+
+
 def test_too_early_nothing_is_guessed() -> None:
     bench = Bench()
     bench.progress.chunks_done = 1
