@@ -3,17 +3,22 @@
 --   LLMSPELL_RAG_ENABLED=true llmspell run examples/docs_chat.lua -- "How do I start a kernel?"
 --   LLMSPELL_RAG_ENABLED=true llmspell run examples/docs_chat.lua -- --path docs/guide --model qwen3:4b
 local collection = ARGS.collection or "docs"
+local bar
 local taken = RAG.ingest({ path = ARGS.path or "docs" }, {
   collection = collection,
   include = { "*.md" },
   chunking = { strategy = "markdown", chunk_size = 200, overlap = 20 },
   on_progress = function(step)
     if step.documents then
-      io.stderr:write(("\r%d of %d documents"):format(step.documents_done, step.documents))
+      bar = bar or Progress.new(step.documents, "documents")
+      bar:update(step.documents_done)
     end
   end,
 })
-io.stderr:write(("\r%d pages are there, %d of them new or changed\n"):format(#taken.ids, taken.added + taken.changed))
+if bar then
+  bar:done()
+end
+io.stderr:write(("%d pages are there, %d of them new or changed\n"):format(#taken.ids, taken.added + taken.changed))
 
 local options = {
   collection = collection,
