@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, TypeVar
 from llmspell_protocol.errors import (
     ConfigError,
     ContextLengthExceeded,
-    ModelInUse,
     ModelLoadFailed,
     ModelNotFound,
     Timeout,
@@ -36,6 +35,7 @@ from llmspell_protocol.pulls import PullProgress
 from llmspell_providers.base import FoundModel
 from llmspell_providers.candle.capabilities import CAPABILITIES, engine_of
 from llmspell_providers.candle.context_size import USUAL, Wish, with_way_out
+from llmspell_providers.candle.downloads import Downloads
 from llmspell_providers.candle.engine import no_chat
 from llmspell_providers.candle.installed_engines import installed_engines, why_missing
 from llmspell_providers.candle.installed_model import InstalledModel, installed
@@ -46,7 +46,6 @@ from llmspell_providers.candle.speculation import Wanted, nothing_to_draft
 from llmspell_providers.candle.text_requests import TextRequests
 from llmspell_providers.capabilities import Capabilities
 from llmspell_providers.library.store import Store
-from llmspell_providers.pulls.pull import Puller, pull_environment
 from llmspell_providers.residency.resident import Blueprint, Resident
 from llmspell_providers.spec import ModelSpec
 
@@ -87,11 +86,14 @@ class CandleProvider(TextRequests):
         self._search_path = environment.get("PATH")
         self._loader = Loader(self.store, settings, models, log_directory=log_directory, server_path=self._server_path)
         self._residency = residency
-        self._puller = Puller(
+        self._downloads = Downloads(
+            name,
             self.store,
-            log_directory / "pull.log",
-            environment=pull_environment(environment),
-            find_token=find_hub_token,
+            residency,
+            default_quantization=settings.default_quantization,
+            log_directory=log_directory,
+            environment=environment,
+            find_hub_token=find_hub_token,
         )
 
     def capabilities(self, model_format: str | None = None) -> Capabilities:
@@ -163,26 +165,17 @@ class CandleProvider(TextRequests):
         self, spec: ModelSpec, *, force: bool, quantization: str | None, public_only: bool = False
     ) -> AsyncGenerator[PullProgress]:
         """Downloads a model; one that was loaded before its files were replaced is loaded anew when next used."""
-        wanted = quantization or self._default_quantization(spec)
-        return self._replacing(self._puller.pull(spec, force=force, quantization=wanted, public_only=public_only))
+        return self._downloads.pull(spec, force=force, quantization=quantization, public_only=public_only)
 
     def import_model(
         self, path: Path, *, name: str, variant: str | None, owner: str, sha256: str | None, force: bool
     ) -> AsyncGenerator[PullProgress]:
         """Uses a model that is on this machine already as it is; yields and raises as `Puller.take`."""
-        taken = self._puller.take(path, name=name, variant=variant, owner=owner, sha256=sha256, force=force)
-        return self._replacing(taken)
-
-    async def _replacing(self, progress: AsyncGenerator[PullProgress]) -> AsyncGenerator[PullProgress, None]:
-        async with aclosing(progress):
-            async for item in progress:
-                if item.result is not None and item.result.download_status != "already_present":
-                    await self._unload_replaced(item.result.model_id)
-                yield item
+        return self._downloads.take(path, name=name, variant=variant, owner=owner, sha256=sha256, force=force)
 
     async def search(self, words: str, limit: int) -> list[HubRepository]:
         """GGUF repositories of the hub, which this backend can pull; raises as `Puller.search`."""
-        return await self._puller.search(words, limit)
+        return await self._downloads.search(words, limit)
 
     async def remove(self, spec: ModelSpec, *, force: bool) -> int:
         """Deletes a model; raises `ModelInUse` while it answers here, or is loaded by another kernel."""
@@ -242,7 +235,7 @@ class CandleProvider(TextRequests):
 
     async def close(self) -> None:
         """Ends the pulls; the workers belong to the residency."""
-        await self._puller.close()
+        await self._downloads.close()
         await self._loader.close()
 
     async def _manifest(self, spec: ModelSpec, found: FoundModel | None) -> Manifest:
@@ -264,22 +257,6 @@ class CandleProvider(TextRequests):
             hint=f"llmspell model pull {name}",
             details={"model": spec.name, "backend": self.name},
         )
-
-    def _default_quantization(self, spec: ModelSpec) -> str | None:
-        """The settings' quantization for a catalog name that says none itself, where the model exists in it."""
-        from llmspell_providers.library.catalog import Catalog
-
-        catalog = Catalog.load()
-        entry = catalog.find(spec)
-        wanted = self._settings.default_quantization
-        named = catalog.quantization_of(spec)
-        return wanted if entry is not None and named is None and wanted in entry.quantizations else None
-
-    async def _unload_replaced(self, model_id: str) -> None:
-        try:
-            await self._residency.unload(f"{model_id}@{self.name}", force=False)
-        except ModelInUse:
-            _log.warning("%s was replaced while it answers; it is used as it was until it is unloaded", model_id)
 
     def _blueprint_for_chat(self, manifest: Manifest, request: ChatRequest) -> Blueprint[ModelProcess]:
         """As `_blueprint`, but what a load needs is not worked out anew where the model is there: a token waits."""
