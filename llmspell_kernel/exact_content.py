@@ -31,6 +31,8 @@ def exact(kind: type, content: Mapping[str, Any]) -> Any:
     Raises:
         Inexact: pydantic has to look at it.
     """
+    for name in content:
+        _text(name)
     values = {}
     for name, field in _fields(kind).items():
         if name in content:
@@ -104,7 +106,7 @@ def _map(make: _Make, value: Any) -> dict[str, Any]:
 
 
 def _object(kind: type, value: Any) -> Any:
-    if type(value) is not dict or not all(type(name) is str for name in value):
+    if type(value) is not dict:
         raise Inexact
     return exact(kind, value)
 

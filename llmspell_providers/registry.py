@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -129,10 +130,11 @@ class ProviderRegistry:
         return self.has(backend) and self.kind(backend) not in LOCAL_BACKENDS
 
     def prepare_own(self) -> None:
-        """Imports what models of our own need, where the settings have them; in any thread."""
+        """Imports what models of our own need, where the settings have them; in any thread. Their use tells errors."""
         if self._candle() is not None:
-            import llmspell_providers.candle.process
-            import llmspell_providers.candle.provider  # noqa: F401
+            with suppress(ImportError):
+                import llmspell_providers.candle.process
+                import llmspell_providers.candle.provider  # noqa: F401
 
     @property
     def made(self) -> list[Provider]:

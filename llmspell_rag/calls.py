@@ -22,7 +22,6 @@ from llmspell_rag.collections.replacing import Replacing
 from llmspell_rag.collections.searching import Searching
 from llmspell_rag.collections.store import GoOn, Store
 from llmspell_rag.collections.writing import Writing
-from llmspell_rag.index.closeness import numpy
 
 Progress = Callable[[int, int], None]
 """So many vectors are done, of so many."""
@@ -55,7 +54,7 @@ class Calls:
             "list": lambda call, go_on, _: self._looking.list(call, go_on),
             "texts": lambda call, go_on, _: self._looking.texts(call, go_on),
             "stats": lambda call, go_on, _: self._looking.stats(call, go_on),
-            "prepare": lambda *_: self._prepare(),
+            "prepare": lambda call, go_on, _: self._searching.prepare(call, go_on),
             "search": lambda call, go_on, _: self._searching.search(call, go_on),
             "create": lambda call, *_: self._create(call),
             "begin": lambda call, *_: self._writing.begin(call),
@@ -102,11 +101,6 @@ class Calls:
                 hint="the documents are safe; without the file it is made again from them at the next start",
                 details={"file": str(self.store.path)},
             ) from None
-        return ops.Nothing()
-
-    @staticmethod
-    def _prepare() -> ops.Nothing:
-        numpy()
         return ops.Nothing()
 
     def close(self) -> None:

@@ -49,7 +49,8 @@ def in_turn(connection: sqlite3.Connection, work: Callable[[], T]) -> T:
             try:
                 return work()
             except sqlite3.OperationalError as error:
-                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
+                is_busy = getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+                if not is_busy or time.monotonic() >= deadline:
                     raise
             time.sleep(random.uniform(_SHORTEST_WAIT_S, _LONGEST_WAIT_S))
     finally:

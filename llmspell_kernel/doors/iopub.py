@@ -32,7 +32,8 @@ _CHANGES_A_SECOND = 10
 WAITING_CHANGES = 4
 """ZeroMQ reads ahead, and keeps what it has read, whatever becomes of the connection."""
 WAITING_OUTPUT = 2 * MAX_MESSAGES
-"""Messages that wait for one listener; ZeroMQ drops what is more. What it has missed comes at once, and isn't all."""
+"""Messages that wait for one listener; ZeroMQ drops what is more. A frontend that returns is sent all that was kept for
+it at once, beside what is said now."""
 _LINGER_MS = 2_000
 _LATE_S = 10.0
 """How long the first subscription may be behind the requests of its frontend."""

@@ -71,6 +71,8 @@ class Attempts:
         never beyond the deadline.
         """
         tried: set[Server] = set()
+        passing: LlmspellError | None = None
+        """Of this round, what may be over after a pause."""
         pauses = 0
         while True:
             spent = await self._admit(tokens, deadline)
@@ -84,21 +86,25 @@ class Attempts:
                 self._servers.failed(server)
                 raise deadline.passed(server) from None
             except LlmspellError as error:
-                if isinstance(error, BackendUnavailable | Busy):
-                    self._servers.failed(server)
-                tried.add(server)
-                # Another server may have the model or the address that this one lacks, but not after a pause.
-                if not error.retryable and not isinstance(error, BackendUnavailable | ModelNotFound):
+                if error.retryable:
+                    passing = error
+                    if isinstance(error, BackendUnavailable | Busy):
+                        self._servers.failed(server)
+                # Another server may have the model or the address that this one lacks.
+                elif not isinstance(error, BackendUnavailable | ModelNotFound):
                     raise
-                pause = 0.0
-                if len(tried) == len(self._servers.all):
-                    pause = self._pause_s(pauses, error)
-                    if not error.retryable or not self._may_pause(error, pauses) or pause >= deadline.left_s:
-                        raise
-            if pause or len(tried) == len(self._servers.all):
-                await asyncio.sleep(pause)
-                tried.clear()
-                pauses += 1
+                tried.add(server)
+                if len(tried) < len(self._servers.all):
+                    continue
+                if passing is None:
+                    raise
+                pause = self._pause_s(pauses, passing)
+                if not self._may_pause(passing, pauses) or pause >= deadline.left_s:
+                    raise passing from None
+            await asyncio.sleep(pause)
+            tried.clear()
+            passing = None
+            pauses += 1
 
     def _may_pause(self, error: LlmspellError, pauses: int) -> bool:
         waits = not isinstance(error, Busy) or self._limit is None or self._limit.auto_retry

@@ -14,6 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -113,6 +114,14 @@ class Searching:
                 return found
             count *= 2
         raise AssertionError("the last try has an answer")
+
+    def prepare(self, call: ops.Prepare, go_on: GoOn) -> ops.Nothing:
+        """Has the index open; where it is of a later state than the database's moment, a search will have it so."""
+        with self._store.reading(go_on) as connection, suppress(Later):
+            row = places.found(connection, call.place)
+            if row is not None:
+                self._indexes.of(connection, row)
+        return ops.Nothing()
 
     @staticmethod
     def _is_many(call: ops.Search) -> bool:

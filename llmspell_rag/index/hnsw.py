@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmspell_rag.index.closeness import Numbers, Vectors
 
 _BREADTHS = ((100_000, 100), (200_000, 150), (300_000, 200), (500_000, 400))
-"""Up to so many vectors, how broadly is searched where the settings don't say: what finds 99 of the 100 nearest."""
+"""Up to so many vectors, how broadly is searched where the settings don't say, so that 98 of 100 are found or more."""
 _BROADEST = 500
 """Of a million clustered vectors it finds 98 of the 100 nearest, and a broader search no more."""
 _SCALAR_BYTES = {"f32": 4, "f16": 2, "i8": 1}

@@ -1,4 +1,4 @@
-"""What the classes of contents and of frames are: dataclasses that are quickly made."""
+"""What classes of plain values are whose making a command would wait for: dataclasses that are quickly made."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import dataclass_transform
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Struct:
-    """The fields of a content: a subclass is a dataclass with keyword arguments, and frozen for the type checker.
+    """A subclass is a dataclass with keyword arguments; it is frozen for the type checker alone.
 
-    One that is frozen at run time, with slots, takes four times as long to make, and an area has thirty.
+    One that is frozen at run time, with slots, takes four times as long to make, and an area of requests has thirty.
+    A field that a subclass declares again without a default has that of the base: `= field()` makes it required.
+    What is equal and what is shown goes by all attributes of an object, so a `cached_property` has no place here.
     """
 
     def __init_subclass__(cls) -> None:

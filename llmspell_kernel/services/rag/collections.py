@@ -17,7 +17,8 @@ from llmspell_protocol.content import to_content
 from llmspell_protocol.errors import InvalidRequest, Unavailable, WorkerCrashed, error_from_content
 from llmspell_protocol.exit_status import ending
 from llmspell_protocol.frames import Frame, FrameTooLarge
-from llmspell_protocol.rag.ops import OPS, WORKER, Open
+from llmspell_protocol.rag.ops import OPS, WORKER, Abort, Open, Prepare
+from llmspell_protocol.rag.places import Place
 from llmspell_protocol.rag.record import Record
 from llmspell_protocol.rag.settings import IndexSettings
 from llmspell_providers.residency.memory import resident_bytes
@@ -90,15 +91,15 @@ class Collections:
 
     def abort(self, write: int) -> None:
         """Drops a begun document, without waiting for it."""
-        self._tell("abort", write=write)
+        self._tell(Abort(write=write))
 
-    def prepare_search(self) -> None:
-        """Lets an open worker load what a search with a vector needs, without waiting for it."""
-        self._tell("prepare")
+    def prepare_search(self, place: Place) -> None:
+        """Lets an open worker get ready for a search with a vector, without waiting for it."""
+        self._tell(Prepare(place=place))
 
-    def _tell(self, op: str, **fields: int) -> None:
+    def _tell(self, wanted: Record) -> None:
         if self._calls is not None and self._calls.exit_status is None:
-            self._calls.open(op, **fields)
+            self._calls.open(_NAMES[type(wanted)], **to_content(wanted))
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -58,7 +58,7 @@ class Searches:
             LlmspellError: as the embedding model, the reranker and the collections worker.
         """
         demand_search(wanted)
-        figures = await self._described(place, wanted)
+        figures = await self._figures(place, wanted)
         if figures is None:
             return Result((), wanted.method, None, True, (_nothing_there(place),))
         cache = self._settings().cache
@@ -81,13 +81,14 @@ class Searches:
         self._cache.clear()
         self._known.clear()
 
-    async def _described(self, place: Place, wanted: RagSearch) -> Figures | None:
-        """What is known of the place; each side gets ready for a first question while it waits for the other."""
-        asked = self._collections.ask(Describe(place=place), Described)
-        if wanted.method == "words" or self._collections.is_open:
-            return (await asked).figures
-        found, _ = await asyncio.gather(asked, asyncio.to_thread(self._models().prepare_own))
-        self._collections.prepare_search()
+    async def _figures(self, place: Place, wanted: RagSearch) -> Figures | None:
+        """What is known of the place. Of a kernel's first question both sides prepare while they wait for the other."""
+        is_first = wanted.method != "words" and not self._collections.is_open
+        if is_first:
+            asyncio.get_running_loop().run_in_executor(None, self._models().prepare_own)
+        found = await self._collections.ask(Describe(place=place), Described)
+        if is_first and found.figures is not None:
+            self._collections.prepare_search(place)
         return found.figures
 
     async def _vector(self, question: str, figures: Figures, client: str, made: Made) -> bytes:

@@ -25,8 +25,8 @@ class PrefillStep(PrefillProgress):
     """How much of the prompt has been read, in tokens."""
 
     phase: Literal["prefill"]
+    # Without `field()` it would have the base's default.
     eta_s: float | None = field()
-    """always told, other than in the base, whose default it would have"""
 
 
 class ChatDelta(Struct):

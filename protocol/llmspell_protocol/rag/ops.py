@@ -236,7 +236,9 @@ class TextsThere(Record):
 
 
 class Prepare(Record):
-    """A search with a vector will come: loads the libraries that it needs."""
+    """A search with a vector will come: loads the libraries that it needs, and opens the index."""
+
+    place: Place
 
 
 class Save(Record):

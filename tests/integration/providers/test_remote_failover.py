@@ -64,6 +64,16 @@ def test_an_address_that_is_not_there_is_asked_for_once(tmp_path: Path) -> None:
         assert (caught.value.details["status"], caught.value.retryable, len(server.posts)) == (404, False, 1)
 
 
+@pytest.mark.parametrize("busy_first", [True, False])
+def test_a_server_that_is_busy_is_asked_again_beside_one_with_a_wrong_address(tmp_path: Path, busy_first: bool) -> None:
+    with (
+        ModelServer(failing(503, {"error": {"message": "loading"}}), said("good")) as busy,
+        ModelServer(failing(404, {"detail": "Not Found"})) as wrong,
+    ):
+        urls = [busy.base_url, wrong.base_url] if busy_first else [wrong.base_url, busy.base_url]
+        assert using(tmp_path, urls, chat)[1].message.content == "good"
+
+
 def test_servers_that_die_under_load_lose_no_request_that_had_not_begun(tmp_path: Path) -> None:
     async def load(provider: Provider) -> list[str]:
         replies: list[str] = []

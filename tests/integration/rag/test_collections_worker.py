@@ -288,6 +288,23 @@ def test_a_database_in_memory_is_gone_with_its_worker(vectors: Any) -> None:
             assert worker.ask("describe", place=PLACE).figures.index == "hnsw"
 
 
+def test_what_a_search_needs_is_loaded_before_it_comes(path: Path, vectors: Any) -> None:
+    def has(library: str) -> bool:
+        return library in Path(f"/proc/{worker.pid}/maps").read_text()
+
+    with RagWorker(path, IndexSettings(exact_limit=200, save_interval_s=3600)) as worker:
+        worker.ask("create", place=PLACE, model="mock:embed", dimension=DIMENSION)
+        for number in range(20):
+            put(worker, vectors, number)
+    with RagWorker(path, IndexSettings(exact_limit=200)) as worker:
+        worker.ask("describe", place=PLACE)
+        assert not has("_multiarray_umath")
+        worker.ask("prepare", place=PLACE)
+        assert has("_multiarray_umath")
+        assert has("usearch/compiled")
+        assert worker.ask("describe", place=PLACE).figures.memory_bytes > 0
+
+
 def test_it_ends_with_the_pipe_and_saves_its_indexes(path: Path, vectors: Any) -> None:
     worker = RagWorker(path, IndexSettings(exact_limit=200, save_interval_s=3600))
     worker.ask("create", place=PLACE, model="mock:embed", dimension=DIMENSION)

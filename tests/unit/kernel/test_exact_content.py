@@ -22,6 +22,7 @@ VALUES: tuple[Any, ...] = (
 
 def _variants(kind: type, content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The content with each field, inner ones too, left out and as each of the values."""
+    yield from ({**content, name: 1} for name in (5, b"x", None, "\ud800"))  # type: ignore[dict-item]
     for name, hint in get_type_hints(kind).items():
         yield {key: value for key, value in content.items() if key != name}
         yield from ({**content, name: value} for value in VALUES)

@@ -487,6 +487,27 @@ def test_a_database_of_a_later_version_is_refused(path: Path) -> None:
     assert told.value.details["version"] == 99
 
 
+def test_a_commit_may_be_overtaken_by_what_another_kernel_saves(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = IndexSettings(exact_limit=2, num_threads=1)
+    ours, theirs = Room(path, settings), Room(path, settings)
+    indexes = ours.calls.indexes
+    open_index = indexes.of
+
+    def overtaken(*asked: Any) -> Any:
+        monkeypatch.undo()
+        theirs.write("b", ["moon", "sun"])
+        while theirs.calls.indexes.work():
+            pass
+        theirs.ask("save")
+        return open_index(*asked)
+
+    monkeypatch.setattr(indexes, "of", overtaken)
+    assert ours.write("a", ["tide", "salt"]).chunks == 2
+    assert ours.search("", method="vectors", vector=embedded("moon").tobytes(), k=1) == ["b#0"]
+    ours.calls.close()
+    theirs.calls.close()
+
+
 def test_without_the_library_words_are_found_and_vectors_say_what_is_missing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -504,6 +525,8 @@ def test_without_the_library_words_are_found_and_vectors_say_what_is_missing(
     with pytest.raises(Unsupported, match="numpy, which is not installed") as told:
         room.search("tide", method="vectors", vector=bytes(64))
     assert "[rag]" in str(told.value.hint)
+    with pytest.raises(Unsupported, match="numpy"):
+        room.ask("prepare", place=PLACE)
     numpy.cache_clear()
     room.calls.close()
 

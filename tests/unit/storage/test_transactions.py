@@ -41,6 +41,22 @@ def test_a_writer_gets_its_turn_beside_one_that_writes_without_a_pause(tmp_path:
     assert other.execute("SELECT count(*) FROM numbers").fetchone() == (100,)
 
 
+def test_a_turn_is_tried_for_anew_and_not_slept_for_by_sqlite(tmp_path: Path) -> None:
+    busy, other = connected(tmp_path / "a.db"), connected(tmp_path / "a.db")
+    busy.execute("BEGIN IMMEDIATE")
+    tries = 0
+
+    def work() -> str:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            busy.execute("COMMIT")
+        other.execute("BEGIN IMMEDIATE")
+        return "it was there"
+
+    assert (in_turn(other, work), tries) == ("it was there", 3)
+
+
 def test_a_block_that_raises_changes_nothing(tmp_path: Path) -> None:
     connection = connected(tmp_path / "a.db")
 

@@ -68,6 +68,20 @@ def test_what_was_quickly_passed_over_long_ago_promises_nothing() -> None:
     assert bench.sink.sent[-1][1]["eta_s"] == 80.0
 
 
+def test_documents_that_take_minutes_have_a_time_left_all_the_while() -> None:
+    bench = Bench()
+    bench.progress.bytes, bench.progress.documents = 6_000, 6
+    told: list[tuple[float, float | None]] = []
+    for half_second in range(1, 6 * 120):
+        bench.now = half_second / 2
+        bench.progress.chunks_done += 1
+        bench.progress.documents_done, bench.progress.bytes_done = half_second // 120, half_second // 120 * 1_000
+        bench.progress.tell("embedding")
+        told.append((360.0 - bench.now, bench.sink.sent[-1][1]["eta_s"]))
+    assert [eta for left, eta in told if left >= 300.5] == [None] * 119
+    assert all(eta is not None and abs(eta - left) < 2 for left, eta in told if left <= 300)
+
+
 def test_after_a_long_pause_the_time_left_is_by_what_was_done_before_it() -> None:
     bench = Bench()
     bench.progress.documents, bench.progress.documents_done, bench.progress.chunks_done = 100, 10, 10
