@@ -13,15 +13,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from benchmarks.clustered import clustered, questions
-from benchmarks.vectors import CHUNKS, K, Room
+from benchmarks.clustered import questions
+from benchmarks.vectors import Best, K, Room
 from llmspell_protocol.rag.settings import IndexSettings
 from llmspell_protocol.worker_memory import resident_bytes
-
-if TYPE_CHECKING:
-    from benchmarks.clustered import Vectors
 
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 _ASKED = 200
@@ -60,7 +57,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="llmspell-growth-") as directory:
         room = Room(Path(directory), 0, arguments.dimension, settings)
         asked = questions(_ASKED, arguments.dimension)
-        best = _Best(asked)
+        best = Best(asked)
         before = resident_bytes()
         there = 0
         for size in (one for one in SIZES if one <= arguments.to):
@@ -98,32 +95,6 @@ def main() -> None:
         room.calls.close()
     if arguments.svg is not None:
         arguments.svg.write_text(picture(points), encoding="utf-8")
-
-
-class _Best:
-    """The nearest of all vectors so far, by comparing each."""
-
-    def __init__(self, asked: Vectors) -> None:
-        self._asked = asked
-        self._nearest: list[list[tuple[float, str]]] = [[] for _ in asked]
-        self._documents = 0
-
-    @property
-    def nearest(self) -> list[set[str]]:
-        """The ids of the nearest chunks of each question."""
-        return [{name for _, name in one} for one in self._nearest]
-
-    def add(self, count: int, stream: int) -> None:
-        """Looks at as many vectors more, as `Room.write` made them."""
-        # An extra, and slow to import.
-        import numpy as np
-
-        for block in clustered(count, self._asked.shape[1], 0, stream):
-            close = self._asked @ block.T
-            for at, rows in enumerate(np.argsort(-close, axis=1)[:, :K].tolist()):
-                new = [(float(close[at, row]), f"{self._documents + row // CHUNKS}#{row % CHUNKS}") for row in rows]
-                self._nearest[at] = sorted(self._nearest[at] + new, reverse=True)[:K]
-            self._documents += -(-len(block) // CHUNKS)
 
 
 def picture(points: Sequence[Point]) -> str:

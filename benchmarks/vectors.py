@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.clustered import clustered, questions
 from benchmarks.result import Result, Wanted, alone, compared
@@ -22,11 +22,14 @@ from llmspell_protocol.rag.settings import IndexSettings
 from llmspell_rag.calls import Calls
 from llmspell_rag.index.hnsw import breadth_for
 
+if TYPE_CHECKING:
+    from benchmarks.clustered import Vectors
+
 COUNT = 100_000
 DIMENSION = 384
 K = 10
 _PLACE = Place(owner="bench")
-CHUNKS = 100
+_CHUNKS = 100
 """of a document"""
 _ASKED = 200
 _TENTHS = 10
@@ -54,8 +57,8 @@ class Room:
     def write(self, count: int, *, seed: int = 0, stream: int = 0) -> None:
         """Writes so many vectors more, those of a seed and of a stream of it."""
         for block in clustered(count, self.dimension, seed, stream):
-            for first in range(0, len(block), CHUNKS):
-                vectors = block[first : first + CHUNKS]
+            for first in range(0, len(block), _CHUNKS):
+                vectors = block[first : first + _CHUNKS]
                 number = self._documents
                 about = Document(id=f"{number}", hash="bench", metadata={"tenth": number % _TENTHS})
                 self.ask("begin", place=_PLACE, write=1, model="bench", dimension=self.dimension, document=about)
@@ -75,6 +78,32 @@ class Room:
     def search(self, vector: Any, **fields: Any) -> Any:
         """The nearest passages."""
         return self.ask("search", place=_PLACE, query="", vector=vector.tobytes(), method="vectors", k=K, **fields)
+
+
+class Best:
+    """The nearest of all vectors so far, by comparing each."""
+
+    def __init__(self, asked: Vectors) -> None:
+        self._asked = asked
+        self._nearest: list[list[tuple[float, str]]] = [[] for _ in asked]
+        self._documents = 0
+
+    @property
+    def nearest(self) -> list[set[str]]:
+        """The ids of the nearest chunks of each question."""
+        return [{name for _, name in one} for one in self._nearest]
+
+    def add(self, count: int, stream: int = 0) -> None:
+        """Looks at as many vectors more, as `Room.write` made them."""
+        # An extra, and slow to import.
+        import numpy as np
+
+        for block in clustered(count, self._asked.shape[1], stream=stream):
+            close = self._asked @ block.T
+            for at, rows in enumerate(np.argsort(-close, axis=1)[:, :K].tolist()):
+                new = [(float(close[at, row]), f"{self._documents + row // _CHUNKS}#{row % _CHUNKS}") for row in rows]
+                self._nearest[at] = sorted(self._nearest[at] + new, reverse=True)[:K]
+            self._documents += -(-len(block) // _CHUNKS)
 
 
 class _Bench:
@@ -173,20 +202,13 @@ def rag_search(stage: Stage) -> Iterator[Result]:
 
 
 def _recall(stage: Stage, bench: _Bench) -> Iterator[Result]:
-    import numpy as np
-
-    best: list[tuple[Any, Any]] = []
-    first = 0
-    for block in clustered(COUNT, DIMENSION):
-        best.append((bench.asked @ block.T, first))
-        first += len(block)
-    near = np.argsort(-np.hstack([one for one, _ in best]), axis=1)[:, :K]
+    best = Best(bench.asked)
+    best.add(COUNT)
 
     def share() -> float:
         found = 0
-        for one, rows in zip(bench.asked, near.tolist(), strict=True):
-            hits = {hit.id for hit in bench.room.search(one).hits}
-            found += len(hits & {f"{row // CHUNKS}#{row % CHUNKS}" for row in rows})
+        for one, nearest in zip(bench.asked, best.nearest, strict=True):
+            found += len(nearest.intersection(hit.id for hit in bench.room.search(one).hits))
         return found / (K * len(bench.asked))
 
     yield alone(
