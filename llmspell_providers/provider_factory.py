@@ -5,11 +5,11 @@ Each backend's module is imported by its first user: the status of one must not 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from llmspell_protocol.durations import read_seconds
 from llmspell_protocol.errors import ConfigError, Unsupported
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ class ProviderFactory:
 
 def _mock_pause(text: str) -> float:
     try:
-        pause = float(text)
+        pause = read_seconds(text)
     except ValueError:
-        pause = math.nan
-    if not 0.0 <= pause < math.inf:
+        pause = -1.0
+    if pause < 0:
         raise ConfigError(f"{MOCK_PAUSE_VARIABLE} is {text!r}, which is no number of seconds", hint="for example 0.05")
     return pause
 

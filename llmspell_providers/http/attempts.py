@@ -71,8 +71,7 @@ class Attempts:
         never beyond the deadline.
         """
         tried: set[Server] = set()
-        passing: LlmspellError | None = None
-        """Of this round, what may be over after a pause."""
+        passing: LlmspellError | None = None  # Of this round, what may be over after a pause.
         pauses = 0
         while True:
             spent = await self._admit(tokens, deadline)

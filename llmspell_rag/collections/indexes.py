@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -93,6 +94,11 @@ class Indexes:
         with entry.lock:
             self._catch_up(connection, row, entry, is_last_try)
         return entry
+
+    def follow(self, connection: sqlite3.Connection, row: PlaceRow) -> None:
+        """Brings the index of a place up to the caller's moment, where nothing has brought it further already."""
+        with suppress(Later):
+            self.of(connection, row)
 
     def needed_bytes(self, chunks: int, dimension: int) -> int:
         """What so many vectors take of the memory."""

@@ -14,7 +14,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -116,11 +115,11 @@ class Searching:
         raise AssertionError("the last try has an answer")
 
     def prepare(self, call: ops.Prepare, go_on: GoOn) -> ops.Nothing:
-        """Has the index open; where it is of a later state than the database's moment, a search will have it so."""
-        with self._store.reading(go_on) as connection, suppress(Later):
+        """Has the index open."""
+        with self._store.reading(go_on) as connection:
             row = places.found(connection, call.place)
             if row is not None:
-                self._indexes.of(connection, row)
+                self._indexes.follow(connection, row)
         return ops.Nothing()
 
     @staticmethod

@@ -18,7 +18,7 @@ from llmspell_protocol.rag.documents import Document
 from llmspell_protocol.rag.places import Place
 from llmspell_rag.collections import documents, places
 from llmspell_rag.collections.documents import Gone
-from llmspell_rag.collections.indexes import Indexes, Later
+from llmspell_rag.collections.indexes import Indexes
 from llmspell_rag.collections.limits import demand_room
 from llmspell_rag.collections.places import PlaceRow
 from llmspell_rag.collections.store import GoOn, Store
@@ -144,9 +144,7 @@ class Writing:
             if row is None:
                 return
             try:
-                self._indexes.of(connection, row)
-            except Later:
-                pass  # Another thread or process has brought it further since.
+                self._indexes.follow(connection, row)
             except Unsupported as error:
                 # Without the library only words are found; each search by vectors says so.
                 log.warning("%s", error.message)

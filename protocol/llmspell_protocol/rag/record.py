@@ -15,7 +15,7 @@ _KINDS: dict[type, dict[str, tuple[type[Record] | None, bool]]] = {}
 
 
 class Record(Struct):
-    """A record; its subclasses have plain values, of records, and of sequences of records."""
+    """A record: its fields are plain values, records, and sequences of records."""
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> Self:
